@@ -1,0 +1,156 @@
+"""One try to deliver to one recipient, and how it ended.
+
+An adapter makes an `Attempt` of whatever it saw: an SMTP conversation, a log line, a webhook. The outcome is what
+the remote MTA said (`Reply`) or a named failure where nobody said anything (`Failure`).
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Literal
+
+import attrs
+from attrs import field, frozen
+from attrs.validators import ge, instance_of, optional
+
+from policy.address import NULL_SENDER, Address
+from policy.reply import Reply
+from policy.text import clean
+
+NAME_LIMIT = 255  # characters of a host name, a provider, an id, a tag
+
+
+class Command(Enum):
+    """The SMTP command that the reply answers; DOT is the end of the message text."""
+
+    CONNECT = "CONNECT"
+    EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    DOT = "DOT"
+
+
+class Failure(Enum):
+    """A delivery attempt that ended without a reply to the command that mattered."""
+
+    NO_SUCH_DOMAIN = "no-such-domain"  # NXDOMAIN, or neither MX nor address records
+    NULL_MX = "null-mx"  # RFC 7505
+    DNS_TEMPORARY = "dns-temporary"  # SERVFAIL, timeout, bogus
+    NO_ROUTE = "no-route"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    LOST_AFTER_DOT = "lost-after-dot"  # the message may have arrived
+    TLS_FAILED = "tls-failed"
+    TLS_POLICY = "tls-policy"  # MTA-STS, DANE or REQUIRETLS could not be met
+    NOT_ATTEMPTED = "not-attempted"  # the connection ended before this recipient's turn
+
+
+Outcome = Reply | Failure
+
+
+class Custody(Enum):
+    """Who retries: we, or the MTA or provider that holds the message (our retry is then advice)."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+def moment(value: datetime) -> datetime:
+    """Converter: the same moment in UTC; a time without its offset from UTC is an error, not a guess."""
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise ValueError(f"time `{value.isoformat()}` needs its offset from UTC, such as a final `Z`")
+    return value.astimezone(UTC)
+
+
+def name(value: str | None) -> str | None:
+    """Converter for short names from outside: cleaned and cut; empty is None."""
+    return None if value is None else clean(value, limit=NAME_LIMIT) or None
+
+
+def _host(value: str | None) -> str | None:
+    host = name(value)
+    return None if host is None else host.lower().removesuffix(".") or None
+
+
+def _tags(value: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((clean(k, limit=NAME_LIMIT), clean(v, limit=NAME_LIMIT)) for k, v in value))
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """One try to deliver one message to one recipient.
+
+    Args:
+        outcome: what the remote MTA said to the command that settled it, or the failure.
+        command: which command `outcome` answers; None when not known.
+        recipient: None when not known (then nothing can be suppressed or noted).
+        sender: the reverse-path; `NULL_SENDER` for `<>`, None when not known.
+        recipients: accepted recipients in this transaction, counted from 1 (LMTP: 1, each has its own reply).
+        mx: the remote MTA's host name; None when not known or never reached.
+        provider: the mailbox provider, where the caller knows it.
+        number: of this attempt for this message and recipient, counted from 1; None: take it from the history.
+        first_attempt_at: of this message to this recipient; None: from the history, or now.
+        at: when it happened; None: now.
+        stream: what kind of mail, e.g. `transactional`, `bulk`, `otp`.
+        tags: names and values of the caller's own, sorted.
+        rcpt_reply: with an outcome after RCPT, what RCPT had answered (a 251 stays noted).
+        custody: who retries.
+        smtputf8: the transaction used SMTPUTF8 (RFC 6531).
+        attempt_id: names this attempt for ever; None: derived from the rest.
+        message_id: the queue's name of the message; None: derived, see `message`.
+    """
+
+    outcome: Outcome = field(validator=instance_of((Reply, Failure)))
+    command: Command | None = None
+    recipient: Address | None = None
+    sender: Address | Literal[""] | None = None
+    recipients: int = field(default=1, validator=(instance_of(int), ge(1)))
+    mx: str | None = field(default=None, converter=_host)
+    provider: str | None = field(default=None, converter=name)
+    number: int | None = field(default=None, validator=optional((instance_of(int), ge(1))))
+    first_attempt_at: datetime | None = field(default=None, converter=attrs.converters.optional(moment))
+    at: datetime | None = field(default=None, converter=attrs.converters.optional(moment))
+    stream: str | None = field(default=None, converter=name)
+    tags: tuple[tuple[str, str], ...] = field(default=(), converter=_tags)
+    rcpt_reply: Reply | None = None
+    custody: Custody = Custody.OURS
+    smtputf8: bool = False
+    attempt_id: str | None = field(default=None, converter=name)
+    message_id: str | None = field(default=None, converter=name)
+
+    @property
+    def null_sender(self) -> bool:
+        """The reverse-path is `<>`: nothing may ever be sent back (RFC 5321 4.5.5)."""
+        return self.sender == NULL_SENDER
+
+    @property
+    def identity(self) -> str:
+        """The attempt's id, given or derived: equal attempts have equal ids."""
+        return self.attempt_id or _digest("attempt", self.fingerprint, self.at)
+
+    @property
+    def message(self) -> str:
+        """The message's id, given or derived from sender, recipient, stream and first attempt.
+
+        Without a first attempt's time nothing tells two messages apart, so each attempt is a message of its own.
+        """
+        if self.message_id is not None:
+            return self.message_id
+        if self.first_attempt_at is None:
+            return self.identity
+        return _digest("message", self.sender, self.recipient, self.stream, self.first_attempt_at)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that was said of the attempt, its id and time aside; equal only for equal content."""
+        told = (each.name for each in attrs.fields(Attempt) if each.name not in ("attempt_id", "at"))
+        return _digest(*(getattr(self, name) for name in told))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]

@@ -1,0 +1,99 @@
+"""The vocabulary of meaning: what a reply says (`Category`), whose matter it is (`Fault`), and how we know."""
+
+from datetime import timedelta
+from enum import Enum
+
+from attrs import frozen
+
+from policy.forward import UntrustedPath
+from policy.text import SafeText
+
+
+class Category(Enum):
+    """What an outcome means."""
+
+    ACCEPTED = "accepted"
+    BAD_MAILBOX = "bad-mailbox"
+    INACTIVE_MAILBOX = "inactive-mailbox"
+    BAD_DOMAIN = "bad-domain"
+    MAILBOX_FULL = "mailbox-full"
+    MESSAGE_TOO_BIG = "message-too-big"
+    SPAM_CONTENT = "spam-content"
+    CONTENT_REJECTED = "content-rejected"
+    VIRUS = "virus"
+    REPUTATION_BLOCK = "reputation-block"
+    AUTH_FAILURE = "auth-failure"
+    SENDER_REJECTED = "sender-rejected"
+    RECIPIENT_FILTER = "recipient-filter"
+    POLICY_OTHER = "policy-other"
+    RELAY_DENIED = "relay-denied"
+    RATE_LIMITED = "rate-limited"
+    GREYLISTED = "greylisted"
+    NETWORK = "network"
+    SYSTEM_ERROR = "system-error"
+    PROTOCOL_ERROR = "protocol-error"
+    TLS_REQUIRED = "tls-required"
+    UNKNOWN = "unknown"
+
+
+class Fault(Enum):
+    """Who must change something before it can work."""
+
+    RECIPIENT = "recipient"
+    RECIPIENT_DOMAIN = "recipient-domain"
+    SENDER = "sender"  # our reputation, authentication or configuration
+    MESSAGE = "message"
+    RECEIVER = "receiver"
+    NETWORK = "network"
+    NONE = "none"
+
+
+class Weight(Enum):
+    """How plainly the outcome says it: in so many words or by a status of its own, or merely by its code."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
+class EvidenceKind(Enum):
+    """Where a piece of evidence was found."""
+
+    CODE = "code"
+    ENHANCED_STATUS = "enhanced-status"
+    WORDING = "wording"
+    FAILURE = "failure"
+    FORM = "form"  # a flaw of the reply, or a reply that its command cannot have
+    FORWARD_PATH = "forward-path"
+    HINT = "hint"  # a time to wait that the reply names
+    HISTORY = "history"
+    LAW = "law"  # a law of the design kept a rule from doing more
+
+
+@frozen
+class Evidence:
+    """One thing that spoke: where, what it was, and what it says. `value` may quote the reply."""
+
+    kind: EvidenceKind
+    value: SafeText
+    says: str
+
+
+@frozen(kw_only=True)
+class Diagnosis:
+    """What an outcome means.
+
+    Args:
+        weight: strong when wording or a specific status says it; weak when only the code implies it.
+        evidence: the deciding piece first.
+        remedy: one helpful sentence for the sender; empty when nothing needs doing.
+        retry_after: a wait that the reply asks for, bounded, untrusted; None when it names none.
+        forward_path: the path a 251 or 551 names, untrusted; None when it names none.
+    """
+
+    category: Category
+    fault: Fault
+    weight: Weight
+    evidence: tuple[Evidence, ...]
+    remedy: str = ""
+    retry_after: timedelta | None = None
+    forward_path: UntrustedPath | None = None

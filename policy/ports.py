@@ -1,0 +1,72 @@
+"""What the engine needs of the world, as Protocols; the contracts are prose here and tests in `policy.testing`."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from policy.history import Entry, ForwardNote, History, HistoryKey, Suppression
+from policy.transaction import Envelope, Transaction
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached, read or written; nothing of the unit was kept. One line says what and where."""
+
+
+class Unit(Protocol):
+    """One store transaction: it sees its own writes, and others see all of it or nothing."""
+
+    def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
+        """Return the ledger's entry under this key; None when there is none."""
+
+    def history(self, key: HistoryKey) -> History:
+        """Return what is known under `key`; parts whose key is None stay empty."""
+
+    def commit(self, entry: Entry) -> None:
+        """Append `entry` to the ledger, keep its progress, and perform each effect that remembers something:
+        Suppress, Strike, Delivered, NoteForward, Suspend. The key must be new (ValueError otherwise).
+
+        - Suppress: one entry a (scope, target); a new one replaces it unless the old one is active and stronger,
+          or as strong and expires later.
+        - Strike: one a (target, message, reason); a repeated one keeps the first time.
+        - Delivered: last success is the latest seen; strikes and *weak* suppressions of the target are removed.
+        - NoteForward: one note an address; the same path keeps state and time, another path replaces it and is
+          pending again.
+        - Suspend: the later time wins.
+        """
+
+
+class Store(Protocol):
+    """Where attempts, suppressions, strikes, forward notes and suspensions are kept.
+
+    Every method raises StoreUnavailable, and nothing else, when the medium fails. Lists are ordered by (time, key).
+    """
+
+    def unit(self) -> AbstractContextManager[Unit]:
+        """Open a transaction: committed, durably, when the block ends; rolled back when it raises."""
+
+    def suppressions(self) -> Iterator[Suppression]:
+        """All entries, expired ones too, by (since, target)."""
+
+    def forwards(self) -> Iterator[ForwardNote]:
+        """All notes, by (since, address)."""
+
+    def entries(self) -> Iterator[Entry]:
+        """The ledger, by (at, attempt_id, recipient)."""
+
+    def close(self) -> None:
+        """Let go of files and connections; a second call does nothing."""
+
+
+class Mailer(Protocol):
+    """Something that hands a message to a remote MTA and tells what each side said.
+
+    A mailer never raises for what a remote host does or fails to do: that is in the Transaction. It sends to each
+    recipient at most once in a call, and it does not retry.
+    """
+
+    def deliver(self, envelope: Envelope) -> Transaction:
+        """Try once to deliver `envelope` and return what happened, recipient by recipient."""
+
+
+class MailerSetup(Exception):
+    """The mailer cannot start for a reason of ours: bad options, an address that cannot be put on the wire."""
