@@ -1,0 +1,138 @@
+"""What an outcome means: the evidence is weighed from the plainest to the vaguest, and the first that speaks decides.
+
+1. a failure without a reply says what it is;
+2. the form: no readable code, bytes out of step, or a reply that its command cannot have is a protocol error;
+3. 2yz and 3yz are success;
+4. words, since one code has many meanings (Yandex says `550 5.7.1 No such user`, others `550 5.1.1 blocked`);
+5. the enhanced status, as this provider uses it, else as IANA registers it;
+6. the code alone, and that is weak: an unexplained 550 to RCPT means the mailbox, anywhere else it means nothing.
+"""
+
+import re
+
+from policy.address import Address
+from policy.attempt import Attempt, Command, Failure
+from policy.diagnosis.category import Category, Diagnosis, Evidence, EvidenceKind, Fault, Weight
+from policy.diagnosis.hints import retry_after
+from policy.diagnosis.knowledge import Finding, Knowledge
+from policy.forward import forward_path
+from policy.reply import Flaw, Reply
+from policy.text import SafeText, clean, searchable
+
+_VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)
+_NOTHING_KNOWN = Finding(
+    category=Category.UNKNOWN,
+    fault=Fault.NONE,
+    weight=Weight.WEAK,
+    meaning="nothing in the reply says more than its class",
+    remedy="Read the reply: it has no wording, status or code that is known here.",
+)
+_PROTOCOL_ERROR = Finding(
+    category=Category.PROTOCOL_ERROR,
+    fault=Fault.RECEIVER,
+    weight=Weight.STRONG,
+    meaning="the server does not speak SMTP as RFC 5321 has it",
+    remedy="Look at the conversation itself; a proxy, a firewall or a broken server answered out of turn.",
+)
+_ACCEPTED = Finding(
+    category=Category.ACCEPTED, fault=Fault.NONE, weight=Weight.STRONG, meaning="the server said yes", remedy=""
+)
+
+
+def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Diagnosis:
+    """Return what the attempt's outcome means. Total: every outcome has a diagnosis.
+
+    Args:
+        provider: the mailbox provider as the policy knows it; None when it is not known.
+    """
+    outcome = attempt.outcome
+    if isinstance(outcome, Failure):
+        finding = knowledge.failures[outcome]
+        return _diagnosis(finding, (_evidence(EvidenceKind.FAILURE, outcome.value, finding.meaning),))
+    path_reply = outcome if attempt.rcpt_reply is None or outcome.klass != 2 else attempt.rcpt_reply
+    finding, evidence = _read(knowledge, outcome, attempt.command, provider, attempt.recipient)
+    hint = retry_after(searchable(outcome.text)) if outcome.klass == 4 else None
+    if hint is not None:
+        says = f"asks to wait {int(hint.total_seconds())} seconds"
+        evidence = (*evidence, _evidence(EvidenceKind.HINT, outcome.text, says))
+    path = None
+    if attempt.command in (None, Command.RCPT, Command.DOT):
+        path = forward_path(path_reply, attempt.recipient, smtputf8=attempt.smtputf8)
+    if path is not None:
+        says = f"the server names this address in its {path_reply.code}; untrusted, for a person to approve"
+        evidence = (*evidence, _evidence(EvidenceKind.FORWARD_PATH, path.quoted, says))
+    return _diagnosis(finding, evidence, retry_after=hint, forward_path=path)
+
+
+def _read(
+    knowledge: Knowledge, reply: Reply, command: Command | None, provider: str | None, recipient: Address | None
+) -> tuple[Finding, tuple[Evidence, ...]]:
+    """Weigh the evidence of a reply: what decided, and the pieces in the order of their weight."""
+    flaws = tuple(_evidence(EvidenceKind.FORM, flaw.value, _FLAWS[flaw]) for flaw in reply.flaws if flaw in _FLAWS)
+    if any(flaw in reply.flaws for flaw in _VOID):
+        return _PROTOCOL_ERROR, flaws
+    code = _evidence(EvidenceKind.CODE, str(reply.code), f"class {reply.klass}yz")
+    if reply.klass in (2, 3):
+        return _positive(reply, command, code, flaws)
+    found: list[tuple[Finding, Evidence]] = []
+    text = searchable(_without_domain(reply.text, recipient))
+    for signature, marker in knowledge.wordings(reply, command, provider, text):
+        phrase = marker.removesuffix("*")
+        found.append((signature.finding, _evidence(EvidenceKind.WORDING, phrase, _says(signature.finding))))
+    if reply.enhanced is not None and (finding := knowledge.status(reply.enhanced, provider)):
+        found.append((finding, _evidence(EvidenceKind.ENHANCED_STATUS, str(reply.enhanced), _says(finding))))
+    if reply.code is not None and (finding := knowledge.code(reply.code, command)):
+        answers = f"{reply.code} to {command.value}" if command else str(reply.code)
+        found.append((finding, _evidence(EvidenceKind.CODE, answers, _says(finding))))
+    telling = [pair for pair in found if pair[0].category is not Category.UNKNOWN]
+    if not telling:
+        return _NOTHING_KNOWN, (code, *flaws)
+    return telling[0][0], (*(evidence for _, evidence in telling), *flaws)
+
+
+def _positive(
+    reply: Reply, command: Command | None, code: Evidence, flaws: tuple[Evidence, ...]
+) -> tuple[Finding, tuple[Evidence, ...]]:
+    """A 2yz is yes, except to DATA, which must be 354; a 3yz is yes to DATA and AUTH only."""
+    in_place = command is not Command.DATA if reply.klass == 2 else command in (Command.DATA, Command.AUTH)
+    if in_place:
+        return _ACCEPTED, (code, *flaws)
+    place = command.value if command else "an unknown command"
+    wrong = _evidence(EvidenceKind.FORM, str(reply.code), f"cannot answer {place} (RFC 5321 4.3.2)")
+    return _PROTOCOL_ERROR, (wrong, *flaws)
+
+
+def _without_domain(text: SafeText, recipient: Address | None) -> str:
+    """Take the recipient's domain out of the text: `spam.example` must not decide either."""
+    if recipient is None:
+        return text
+    return re.sub(re.escape(recipient.domain), "-", text, flags=re.IGNORECASE)
+
+
+def _diagnosis(finding: Finding, evidence: tuple[Evidence, ...], **facts: object) -> Diagnosis:
+    return Diagnosis(
+        category=finding.category,
+        fault=finding.fault,
+        weight=finding.weight,
+        remedy=finding.remedy,
+        evidence=evidence,
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def _says(finding: Finding) -> str:
+    return f"{finding.category.value}: {finding.meaning}" if finding.meaning else finding.category.value
+
+
+def _evidence(kind: EvidenceKind, value: str, says: str) -> Evidence:
+    return Evidence(kind, clean(value, limit=200), says)
+
+
+_FLAWS = {
+    Flaw.NO_CODE: "the reply has no code",
+    Flaw.CODE_OUT_OF_RANGE: "the first digit of the code is not 2-5",
+    Flaw.OUT_OF_STEP: "more bytes came than one reply; the verdict is void",
+    Flaw.CODES_DIFFER: "the lines have different codes; the last one counts",
+    Flaw.CLASS_MISMATCH: "the enhanced status is of another class than the code; the code counts",
+    Flaw.ENHANCED_DIFFER: "the lines have different enhanced statuses; the first one counts",
+}
