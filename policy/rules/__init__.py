@@ -1,0 +1,1 @@
+"""The rules language: read with positions, layered, and asked which rule decides."""
