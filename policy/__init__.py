@@ -1,0 +1,27 @@
+"""mailverdict: reads what the other mail server answered and says, with a reason, what the sending pipeline does next.
+
+This wing decides and touches nothing: no clock, no network, no disk but for reading rules. Start with `load_policy`,
+`Engine`, `Attempt` and `parse_reply`; `decide` is the pure heart of it all.
+"""
+
+from policy.address import NULL_SENDER, Address, parse_address
+from policy.attempt import Attempt, Command, Custody, Failure, Outcome
+from policy.decide import decide
+from policy.decision import Action, Decision, Effect, RuleRef
+from policy.diagnosis.category import Category, Diagnosis, Evidence, Fault
+from policy.engine import AttemptConflict, Engine, Plan, Verdict
+from policy.history import History
+from policy.ports import Mailer, MailerSetup, Store, StoreUnavailable
+from policy.reply import EnhancedStatus, Reply, parse_reply, reply_from_client
+from policy.rules.policy import Policy
+from policy.rules.source import RulesError, RulesUnreadable, load_policy
+from policy.sending import Sent, send
+from policy.transaction import Envelope, Transaction, fold
+
+__all__ = [
+    "NULL_SENDER", "Action", "Address", "Attempt", "AttemptConflict", "Category", "Command", "Custody", "Decision",
+    "Diagnosis", "Effect", "Engine", "EnhancedStatus", "Envelope", "Evidence", "Failure", "Fault", "History", "Mailer",
+    "MailerSetup", "Outcome", "Plan", "Policy", "Reply", "RuleRef", "RulesError", "RulesUnreadable", "Sent", "Store",
+    "StoreUnavailable", "Transaction", "Verdict", "decide", "fold", "load_policy", "parse_address", "parse_reply",
+    "reply_from_client", "send",
+]  # fmt: skip

@@ -1,0 +1,206 @@
+"""The only entrance: policy, attempt and history in, one decision out. No clock, no randomness, no environment.
+
+First what the outcome means (`diagnose`), then which rule holds, then what the laws leave of what the rule says: a rule
+can do less than it writes, never more than the design's laws allow. Where a law held it back, the evidence says so.
+"""
+
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from policy.attempt import Attempt, Command, Failure
+from policy.decision import (
+    SETTLED,
+    Action,
+    Alert,
+    Decision,
+    Delivered,
+    Effect,
+    NoteForward,
+    Reconnect,
+    Split,
+    Strike,
+    Suppress,
+    Suspend,
+)
+from policy.diagnosis.category import Category, Evidence, EvidenceKind
+from policy.diagnosis.diagnose import diagnose
+from policy.history import History
+from policy.reply import Flaw, Reply
+from policy.retry import give_up_time, next_try
+from policy.rules.policy import Policy
+from policy.rules.rule import Facts, Rule
+from policy.suppression import OWN_LOOKUP, judged, may_suppress
+from policy.text import clean
+
+_ACCEPTING = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
+
+
+def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime, spread: float) -> Decision:
+    """Return what to do next about `attempt`.
+
+    Args:
+        history: what the store knew before this attempt.
+        now: when this is decided; a clock that went back before the first attempt counts as the first attempt's time.
+        spread: 0 to 1, where in the schedule's spread the next wait falls; from the attempt's identity.
+    """
+    provider = policy.provider_of(attempt)
+    diagnosis = diagnose(policy.knowledge, attempt, provider)
+    times = _times(attempt, history, now)
+    facts = Facts(
+        attempt=attempt,
+        diagnosis=diagnosis,
+        provider=provider,
+        number=times.number,
+        delivered_before=history.last_success is not None,
+    )
+    rule = policy.rule_for(facts)
+    return _Verdict(policy, facts, history, rule, times, spread).decision()
+
+
+@frozen
+class _Times:
+    """Which attempt this is and when."""
+
+    number: int
+    first: datetime
+    held: timedelta
+    now: datetime
+
+
+def _times(attempt: Attempt, history: History, now: datetime) -> _Times:
+    progress = history.progress
+    before = progress.attempts if progress else 0
+    first = attempt.first_attempt_at or (progress.first_attempt_at if progress else now)
+    held = progress.held if progress else timedelta(0)
+    if progress and progress.action is Action.HOLD:
+        held += max(now - progress.last_at, timedelta(0))
+    return _Times(attempt.number or before + 1, first, held, max(now, first))
+
+
+class _Verdict:
+    """One decision in the making; each method settles one part of it."""
+
+    def __init__(
+        self, policy: Policy, facts: Facts, history: History, rule: Rule, times: _Times, spread: float
+    ) -> None:
+        self.policy, self.facts, self.history, self.rule, self.times = policy, facts, history, rule, times
+        self.attempt, self.diagnosis, self.spread = facts.attempt, facts.diagnosis, spread
+        self.notes: list[Evidence] = []
+
+    def decision(self) -> Decision:
+        action = self.lawful(self.rule.then.action)
+        verdict: Suppress | Strike | None = None
+        action, verdict = self.suppression(action)
+        retry_at = give_up_at = None
+        if action is Action.RETRY:
+            retry_at, give_up_at = self.next_try()
+            action = Action.RETRY if retry_at else self.unanswerable(Action.BOUNCE)
+        return Decision(
+            action=action,
+            final=action in SETTLED or (action in _ACCEPTING and self.attempt.command is Command.DOT),
+            category=self.diagnosis.category,
+            fault=self.diagnosis.fault,
+            effects=self.effects(action, verdict),
+            retry_at=retry_at,
+            give_up_at=give_up_at if retry_at else None,
+            route=self.policy.route(self.rule.then.route) if retry_at else None,
+            rule=self.rule.ref,
+            evidence=(*self.diagnosis.evidence, *self.notes),
+            remedy=self.rule.then.remedy or self.diagnosis.remedy,
+            policy_version=self.policy.version,
+            uncertain=self.uncertain,
+            custody=self.attempt.custody,
+        )
+
+    def lawful(self, action: Action) -> Action:
+        """Laws 2 and 9: a yes is a yes and nothing else is; nobody is told about null-sender mail."""
+        yes = self.diagnosis.category is Category.ACCEPTED
+        if yes and action not in _ACCEPTING:
+            return self.law(Action.ACCEPT, "a 2yz never retries, bounces or suppresses")
+        if not yes and action in _ACCEPTING:
+            permanent = isinstance(self.attempt.outcome, Reply) and self.attempt.outcome.klass == 5
+            return self.law(Action.BOUNCE if permanent else Action.RETRY, "only a 2yz accepts")
+        if not yes and self.is_misplaced_yes() and action is not Action.HOLD:
+            return self.law(Action.HOLD, "a 2yz never retries, bounces or suppresses")
+        return self.unanswerable(action)
+
+    def is_misplaced_yes(self) -> bool:
+        """A 2yz that was read well but cannot be believed: to DATA, where 354 belongs."""
+        reply = self.facts.reply
+        return reply is not None and reply.klass == 2 and Flaw.OUT_OF_STEP not in reply.flaws
+
+    @property
+    def uncertain(self) -> bool:
+        """Nobody could read whether the final dot was accepted: the message may have arrived."""
+        unread = self.attempt.command is Command.DOT and self.diagnosis.category is Category.PROTOCOL_ERROR
+        return unread or self.attempt.outcome is Failure.LOST_AFTER_DOT
+
+    def unanswerable(self, action: Action) -> Action:
+        """A failure that would be told to a null sender is discarded."""
+        if self.attempt.null_sender and action in (Action.BOUNCE, Action.HARD_BOUNCE):
+            return self.law(Action.DISCARD, "a message with the null sender never causes a bounce")
+        return action
+
+    def suppression(self, action: Action) -> tuple[Action, Suppress | Strike | None]:
+        """Law 3 and 4: what is left of a rule's `suppress`. Only a decision that suppresses is a hard bounce."""
+        terms = self.rule.then.suppress
+        if terms is None or action not in (Action.HARD_BOUNCE, Action.RETRY):
+            return action, None
+        milder = Action.BOUNCE if action is Action.HARD_BOUNCE else Action.RETRY
+        refusal = may_suppress(self.attempt, self.diagnosis)
+        outcome = self.attempt.outcome
+        transient = isinstance(outcome, Failure) or outcome.klass != 5
+        if not refusal and transient and terms.strikes == 1 and outcome not in OWN_LOOKUP:
+            refusal = "a transient failure alone never suppresses"
+        if refusal:
+            if action is Action.HARD_BOUNCE and transient and outcome not in OWN_LOOKUP:
+                milder = Action.RETRY
+            return (self.law(milder, refusal) if action is Action.HARD_BOUNCE else milder), None
+        lasting = self.policy.lasting(terms.strength)
+        verdict = judged(terms, self.attempt, self.diagnosis, self.history, lasting=lasting, now=self.times.now)
+        if isinstance(verdict, Suppress):
+            return Action.HARD_BOUNCE, verdict
+        self.note(
+            EvidenceKind.HISTORY, f"{verdict.count} of {verdict.needed}", "strikes before the address is suppressed"
+        )
+        return milder, verdict
+
+    def next_try(self) -> tuple[datetime | None, datetime]:
+        """Law 7: when to try again; None when the give-up time is reached."""
+        schedule = self.policy.schedule(self.rule.then.schedule)
+        times = self.times
+        cap = self.policy.stream_give_up(self.attempt)
+        give_up_at = give_up_time(schedule, times.first, held=times.held, cap=cap)
+        hint = self.diagnosis.retry_after
+        due = next_try(schedule, times.number, now=times.now, give_up_at=give_up_at, spread=self.spread, hint=hint)
+        if due is None:
+            said = f"attempt {times.number}, first tried {times.first:%Y-%m-%d %H:%M} UTC"
+            self.note(EvidenceKind.HISTORY, said, "the schedule gives up here")
+        return due, give_up_at
+
+    def effects(self, action: Action, verdict: Suppress | Strike | None) -> tuple[Effect, ...]:
+        then, attempt, diagnosis = self.rule.then, self.attempt, self.diagnosis
+        effects: list[Effect] = [verdict] if verdict else []
+        if diagnosis.forward_path is not None:
+            effects.append(NoteForward(address=attempt.recipient, forward_path=diagnosis.forward_path))
+        if action in _ACCEPTING and attempt.command is Command.DOT and attempt.recipient is not None:
+            effects.append(Delivered(target=attempt.recipient.key))
+        pair = self.policy.pair(attempt.sender, attempt.recipient)
+        if then.suspend is not None and pair is not None and action not in _ACCEPTING:
+            effects.append(Suspend(target=pair, until=self.times.now + then.suspend))
+        if then.split and action is Action.RETRY:
+            effects.append(Split())
+        if then.reconnect and action is Action.RETRY:
+            effects.append(Reconnect())
+        if then.alert is not None:
+            said = attempt.outcome.value if isinstance(attempt.outcome, Failure) else str(attempt.outcome)
+            effects.append(Alert(to=then.alert, text=clean(f"{self.rule.ref.id}: {said}", limit=300)))
+        return tuple(effects)
+
+    def law(self, action: Action, why: str) -> Action:
+        self.note(EvidenceKind.LAW, f"{self.rule.then.action.value} became {action.value}", why)
+        return action
+
+    def note(self, kind: EvidenceKind, value: str, says: str) -> None:
+        self.notes.append(Evidence(kind, clean(value, limit=200), says))

@@ -1,0 +1,206 @@
+"""The two calls of a sending pipeline: `plan` before a delivery, `observe` after an attempt.
+
+The engine reads the history, decides and commits inside one store transaction, through ports only. It has no clock: the
+caller says what time it is. What it returns is already kept.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Literal
+
+from attrs import define, frozen
+
+from policy.address import Address
+from policy.attempt import Attempt
+from policy.decide import decide
+from policy.decision import Action, Decision, Reconnect
+from policy.forward import ForwardState
+from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression
+from policy.ports import Store, Unit
+from policy.rules.policy import Policy
+
+
+class AttemptConflict(ValueError):
+    """The same attempt id and recipient came with other content than before."""
+
+
+class Verdict(Enum):
+    """What `plan` says of a delivery."""
+
+    SEND = "send"
+    WAIT = "wait"  # not before `not_before`
+    SUPPRESSED = "suppressed"
+    HELD = "held"  # a person must act first
+    SETTLED = "settled"  # this message's fate for this recipient is decided already
+
+
+@frozen(kw_only=True)
+class Plan:
+    """Whether, when and by which route to send.
+
+    Args:
+        not_before: when it may be sent; None when it may be now, or never.
+        route: the name of the route; None unless it is to be sent.
+        why: one line for a person.
+        suppression: the entry that forbids it; None when none does.
+        forward: the note of another address, if there is one; it changes nothing while it waits for approval.
+    """
+
+    recipient: Address
+    verdict: Verdict
+    not_before: datetime | None = None
+    route: str | None = None
+    why: str
+    suppression: Suppression | None = None
+    forward: ForwardNote | None = None
+    policy_version: str
+
+
+@define
+class Engine:
+    """A policy over a store. `policy` may be replaced at any time; each decision is made wholly by one."""
+
+    policy: Policy
+    store: Store
+
+    def observe(self, attempt: Attempt, *, now: datetime) -> Decision:
+        """Decide about `attempt` and keep it, its decision and its effects; a known attempt returns what was decided.
+
+        Args:
+            now: the time, where the attempt does not say when it was.
+
+        Raises:
+            AttemptConflict: when the attempt is known with other content.
+            StoreUnavailable: when the store fails; then nothing is kept.
+        """
+        (observed,) = self.observe_all([attempt], now=now)
+        if isinstance(observed, AttemptConflict):
+            raise observed
+        return observed
+
+    def observe_all(self, attempts: Iterable[Attempt], *, now: datetime) -> list[Decision | AttemptConflict]:
+        """Observe several in one store transaction, each seeing what came before it: all are kept or none.
+
+        Returns:
+            One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
+        """
+        policy = self.policy
+        with self.store.unit() as unit:
+            return [_observe(policy, unit, attempt, attempt.at or now) for attempt in attempts]
+
+    def plan(
+        self,
+        recipient: Address,
+        *,
+        now: datetime,
+        sender: Address | Literal[""] | None = None,
+        message: str | None = None,
+    ) -> Plan:
+        """Say whether mail to `recipient` may be sent now.
+
+        Args:
+            message: the id of a message that was tried before; None: new mail.
+        """
+        policy = self.policy
+        pair = policy.pair(sender, recipient)
+        key = HistoryKey(recipient=recipient.key, domain=recipient.domain, message=message, pair=pair)
+        with self.store.unit() as unit:
+            history = unit.history(key)
+        return _plan(policy, recipient, history, now)
+
+
+def _observe(policy: Policy, unit: Unit, attempt: Attempt, now: datetime) -> Decision | AttemptConflict:
+    recipient = attempt.recipient.key if attempt.recipient else ""
+    known = unit.recorded(attempt.identity, recipient)
+    if known is not None:
+        if known.attempt.fingerprint != attempt.fingerprint:
+            message = f"attempt `{attempt.identity}` to `{recipient}` is known with other content"
+            return AttemptConflict(message)
+        return known.decision
+    history = unit.history(history_key(policy, attempt))
+    decision = decide(policy, attempt, history, now=now, spread=spread_of(attempt))
+    unit.commit(
+        Entry(
+            attempt_id=attempt.identity,
+            recipient=recipient,
+            at=now,
+            attempt=attempt,
+            decision=decision,
+            progress=progress_after(attempt, decision, history.progress, now),
+        )
+    )
+    return decision
+
+
+def history_key(policy: Policy, attempt: Attempt) -> HistoryKey:
+    """Where the history of an attempt is found."""
+    recipient = attempt.recipient
+    return HistoryKey(
+        recipient=recipient.key if recipient else None,
+        domain=recipient.domain if recipient else None,
+        message=attempt.message if recipient else None,
+        pair=policy.pair(attempt.sender, recipient),
+    )
+
+
+def spread_of(attempt: Attempt) -> float:
+    """Return the attempt's place in a schedule's spread, 0 <= x < 1: chance that is the same each time it is asked."""
+    seed = f"{attempt.identity}\0{attempt.recipient.key if attempt.recipient else ''}"
+    return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:6], "big") / 2**48
+
+
+def progress_after(attempt: Attempt, decision: Decision, before: Progress | None, now: datetime) -> Progress:
+    """Return how far the message is after this attempt. What made us reconnect does not count as an attempt."""
+    counted = not any(isinstance(effect, Reconnect) for effect in decision.effects)
+    number = attempt.number or (before.attempts if before else 0) + 1
+    held = before.held if before else timedelta(0)
+    if before and before.action is Action.HOLD:
+        held += max(now - before.last_at, timedelta(0))
+    return Progress(
+        message=attempt.message,
+        recipient=attempt.recipient.key if attempt.recipient else "",
+        attempts=number if counted else number - 1,
+        first_attempt_at=attempt.first_attempt_at or (before.first_attempt_at if before else now),
+        held=held,
+        last_at=now,
+        action=decision.action,
+        final=decision.final,
+        retry_at=decision.retry_at,
+    )
+
+
+def _plan(policy: Policy, recipient: Address, history: History, now: datetime) -> Plan:
+    """The first thing that stands against sending, the gravest first."""
+
+    def plan(verdict: Verdict, why: str, not_before: datetime | None = None, entry: Suppression | None = None) -> Plan:
+        return Plan(
+            recipient=recipient,
+            verdict=verdict,
+            not_before=not_before,
+            route=policy.route(None) if verdict in (Verdict.SEND, Verdict.WAIT) else None,
+            why=why + waiting,
+            suppression=entry,
+            forward=history.forward,
+            policy_version=policy.version,
+        )
+
+    note = history.forward
+    waiting = ""
+    if note is not None and note.state is ForwardState.PENDING:
+        waiting = f"; a forward to `{note.forward_path}` waits for approval"
+    progress = history.progress
+    if progress is not None and progress.final:
+        return plan(Verdict.SETTLED, f"this message is settled: {progress.action.value}")
+    for entry in history.suppressions:
+        if entry.active(now):
+            until = f"until {entry.expires_at:%Y-%m-%d %H:%M} UTC" if entry.expires_at else "until it is released"
+            return plan(Verdict.SUPPRESSED, f"{entry.target} is suppressed {until}: {entry.reason.value}", entry=entry)
+    if progress is not None and progress.action is Action.HOLD:
+        return plan(Verdict.HELD, "the last attempt ended in a hold: a person must act first")
+    if progress is not None and progress.retry_at is not None and now < progress.retry_at:
+        return plan(Verdict.WAIT, f"attempt {progress.attempts + 1} is due then", progress.retry_at)
+    if history.suspended_until is not None and now < history.suspended_until:
+        return plan(Verdict.WAIT, "this destination is suspended until then", history.suspended_until)
+    return plan(Verdict.SEND, "nothing stands against it")

@@ -1,0 +1,60 @@
+"""One message through the whole pipeline: plan each recipient, deliver to those who may be sent to, observe.
+
+Over ports only: any mailer, any store. This is what `mailverdict send` and `mailverdict demo` do, and what a program
+does that hooks mailverdict into its own sending.
+"""
+
+from datetime import datetime
+
+from attrs import evolve, frozen
+
+from policy.address import Address
+from policy.attempt import Attempt
+from policy.decision import Decision
+from policy.engine import AttemptConflict, Engine, Plan, Verdict
+from policy.ports import Mailer
+from policy.transaction import Envelope, Transaction, fold
+
+
+@frozen(kw_only=True)
+class Sent:
+    """What became of one recipient.
+
+    Args:
+        plan: what was planned before.
+        attempt, decision: what happened and what was decided; None when it was not sent to.
+    """
+
+    recipient: Address
+    plan: Plan
+    attempt: Attempt | None = None
+    decision: Decision | None = None
+
+
+def send(engine: Engine, mailer: Mailer, envelope: Envelope, *, now: datetime, attempt_id: str) -> tuple[Sent, ...]:
+    """Try once to send `envelope` to every recipient that may be sent to now; return one row a recipient, in order.
+
+    Args:
+        attempt_id: names this try for ever; the same one again finds the stored decisions.
+
+    Raises:
+        AttemptConflict: when `attempt_id` named another try before.
+        MailerSetup: before anything is sent.
+        StoreUnavailable: before anything is sent, or after it: then what was sent is not recorded, and the error is
+            the only trace.
+    """
+    recipients = tuple({address.key: address for address in envelope.recipients}.values())
+    plans = {
+        each.key: engine.plan(each, now=now, sender=envelope.sender, message=envelope.message_id) for each in recipients
+    }
+    due = tuple(each for each in recipients if plans[each.key].verdict is Verdict.SEND)
+    made: dict[str, tuple[Attempt, Decision]] = {}
+    if due:
+        transaction: Transaction = mailer.deliver(evolve(envelope, recipients=due))
+        attempts = list(fold(transaction, at=now, attempt_id=attempt_id))
+        for each, attempt, observed in zip(due, attempts, engine.observe_all(attempts, now=now), strict=True):
+            if isinstance(observed, AttemptConflict):
+                raise observed
+            made[each.key] = attempt, observed
+    rows = ((each, *made.get(each.key, (None, None))) for each in recipients)
+    return tuple(Sent(recipient=each, plan=plans[each.key], attempt=a, decision=d) for each, a, d in rows)

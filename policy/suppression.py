@@ -1,0 +1,99 @@
+"""From evidence to suppression: whether this failure may count against the address at all, whether it is enough, and
+for how long.
+
+A reply may only ever count when its fault is the recipient's, and it came where a reply speaks of one recipient: to
+RCPT, or to the dot of a transaction with a single recipient. With the command unknown it must say so plainly.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from policy.attempt import Attempt, Command, Failure
+from policy.decision import Scope, Strength, Strike, Suppress
+from policy.diagnosis.category import Category, Diagnosis, Fault, Weight
+from policy.history import History
+from policy.reply import Reply
+from policy.rules.rule import Lasting, SuppressTerms
+
+STRIKING = frozenset({Category.BAD_MAILBOX, Category.INACTIVE_MAILBOX, Category.MAILBOX_FULL, Category.BAD_DOMAIN})
+OWN_LOOKUP = frozenset({Failure.NULL_MX, Failure.NO_SUCH_DOMAIN})
+
+
+def may_suppress(attempt: Attempt, diagnosis: Diagnosis) -> str:
+    """Return why this outcome must not count against the recipient; an empty text when it may (laws 3, 4, 9)."""
+    if attempt.null_sender:
+        return "mail with the null sender never suppresses"
+    if diagnosis.category not in STRIKING or diagnosis.fault not in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN):
+        return f"{diagnosis.category.value} is not the recipient's fault"
+    if attempt.outcome in OWN_LOOKUP:
+        return ""
+    if not isinstance(attempt.outcome, Reply):
+        return "a network failure is no evidence against an address"
+    return _place(attempt, diagnosis)
+
+
+def _place(attempt: Attempt, diagnosis: Diagnosis) -> str:
+    if attempt.command is Command.RCPT:
+        return ""
+    if attempt.command is Command.DOT:
+        return "" if attempt.recipients == 1 else "after the dot a reply does not say which recipient it means"
+    if attempt.command is None:
+        return (
+            ""
+            if diagnosis.weight is Weight.STRONG
+            else "the command is not known and the reply does not say it plainly"
+        )
+    return f"a reply to {attempt.command.value} does not speak of a recipient"
+
+
+def judged(
+    terms: SuppressTerms,
+    attempt: Attempt,
+    diagnosis: Diagnosis,
+    history: History,
+    *,
+    lasting: Lasting,
+    now: datetime,
+) -> Suppress | Strike:
+    """Return the suppression that is due, or the strike that counts towards it.
+
+    The outcome must be one that may count (`may_suppress`).
+    """
+    target = ""
+    if attempt.recipient is not None:
+        target = attempt.recipient.key if terms.scope is Scope.ADDRESS else attempt.recipient.domain
+    before = (
+        strike.at
+        for strike in history.strikes
+        if (strike.target, strike.reason) == (target, diagnosis.category) and strike.message != attempt.message
+    )
+    count = spaced((at for at in before if now - terms.within <= at <= now), now, terms.apart)
+    if count < terms.strikes:
+        return Strike(target=target, scope=terms.scope, reason=diagnosis.category, count=count, needed=terms.strikes)
+    span = terms.lasting or _span(terms.strength, target, history, lasting, now)
+    return Suppress(
+        target=target,
+        scope=terms.scope,
+        strength=terms.strength,
+        reason=diagnosis.category,
+        until=None if span is None else now + span,
+    )
+
+
+def spaced(times: Iterable[datetime], now: datetime, apart: timedelta) -> int:
+    """Count `now` and as many of the earlier `times` as lie at least `apart` from each other and from `now`."""
+    count, last = 1, now
+    for at in sorted(times, reverse=True):
+        if last - at >= apart:
+            count, last = count + 1, at
+    return count
+
+
+def _span(strength: Strength, target: str, history: History, lasting: Lasting, now: datetime) -> timedelta | None:
+    """How long: longer when the target was suppressed like this before and failed again."""
+    if strength is Strength.PERMANENT:
+        return None
+    before = (each.since for each in history.suppressions if (each.target, each.strength) == (target, strength))
+    if lasting.again_apart is not None and any(now - since >= lasting.again_apart for since in before):
+        return lasting.again
+    return lasting.lasting
