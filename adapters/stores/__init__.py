@@ -1,0 +1,45 @@
+"""Stores by their URL; each store is one file here and passes `policy.testing.store_contract`."""
+
+from pathlib import Path
+
+from policy.ports import Store
+from policy.text import clean
+
+_ALLOWED = "`sqlite:///relative.db` (three slashes), `sqlite:////absolute.db` (four) or `memory:`"
+
+
+class StoreUrlError(ValueError):
+    """A store's URL that names no store; the message says what is allowed."""
+
+
+def open_store(url: str, *, must_exist: bool = False) -> Store:
+    """Return the store that `url` names; files are opened, and created, at the first use.
+
+    Args:
+        must_exist: a store that is not there is an error instead of a new, empty one (for commands that only read).
+
+    Raises:
+        StoreUrlError: when the URL names no store.
+        StoreUnavailable: with `must_exist`, when there is no such file.
+    """
+    scheme, colon, rest = url.partition(":")
+    if url == "memory:":
+        from adapters.stores.memory import MemoryStore
+
+        return MemoryStore()
+    if scheme == "sqlite" and colon:
+        from adapters.stores.sqlite import SqliteStore
+
+        return SqliteStore(_path(url, rest), must_exist=must_exist)
+    if scheme in ("postgresql", "postgres") and colon:
+        raise StoreUrlError(f"stores of kind `postgresql` are not built yet; use {_ALLOWED}")
+    # Only the scheme is shown: what follows may hold a password.
+    shown = clean(scheme if colon else url, limit=80)
+    raise StoreUrlError(f"`{shown}` names no store; use {_ALLOWED}")
+
+
+def _path(url: str, rest: str) -> Path:
+    path = rest.removeprefix("///")
+    if path == rest or not path or path == ":memory:" or not path.isprintable():
+        raise StoreUrlError(f"`{clean(url, limit=80)}` names no file; use {_ALLOWED}")
+    return Path(path)

@@ -1,0 +1,173 @@
+"""A store in this process' memory, for tests, dry runs and replays; it is gone when the process is.
+
+Each table is a mapping to values that never change. A unit writes into a layer of its own over the tables, which is
+merged into them when the block ends and thrown away when it raises; what was dropped is None or empty in it.
+"""
+
+import heapq
+import threading
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from policy.decision import Scope
+from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
+from policy.ports import StoreUnavailable, Unit
+from policy.remembering import recall, remember, strike_order
+
+
+@frozen
+class _Tables:
+    entries: MutableMapping[tuple[str, str], Entry] = field(factory=dict)
+    progress: MutableMapping[tuple[str, str], Progress] = field(factory=dict)
+    successes: MutableMapping[str, datetime] = field(factory=dict)
+    strikes: MutableMapping[str, Mapping[tuple[str, str], PastStrike]] = field(factory=dict)
+    suppressions: MutableMapping[tuple[Scope, str], Suppression | None] = field(factory=dict)
+    suspensions: MutableMapping[str, datetime] = field(factory=dict)
+    forwards: MutableMapping[str, ForwardNote] = field(factory=dict)
+
+    def layer(self) -> "_Tables":
+        """Return tables that show these and keep what is written to themselves."""
+        return _Tables(*(ChainMap[Any, Any]({}, table) for table in self._all()))
+
+    def merge(self, layer: "_Tables") -> None:
+        """Take over what was written to `layer`."""
+        for table, over in zip(self._all(), layer._all(), strict=True):
+            table.update(over.maps[0])
+
+    def _all(self) -> Iterable[Any]:
+        return attrs.astuple(self, recurse=False)
+
+
+class MemoryStore:
+    """A `policy.ports.Store` without a medium: only a closed one is unavailable. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._tables = _Tables()
+        self._lock = threading.RLock()
+        self._open = False  # a unit of this store is open, in the thread that holds the lock
+        self._closed = False
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """Open a transaction; other threads' wait for its end. RuntimeError when this thread has one open."""
+        with self._lock:
+            self._ready()
+            if self._open:
+                raise RuntimeError("a unit of this store is open in this thread")
+            unit = _MemoryUnit(self._tables.layer())
+            self._open = True
+            try:
+                yield unit
+                self._tables.merge(unit.end())
+            finally:
+                self._open = False
+                unit.end()
+
+    def suppressions(self) -> Iterator[Suppression]:
+        """All entries, expired ones too, by (since, target)."""
+        kept = [each for each in self._snapshot(self._tables.suppressions) if each is not None]
+        return iter(sorted(kept, key=lambda each: (each.since, each.target, each.scope.value)))
+
+    def forwards(self) -> Iterator[ForwardNote]:
+        """All notes, by (since, address)."""
+        return iter(sorted(self._snapshot(self._tables.forwards), key=lambda each: (each.since, each.address)))
+
+    def entries(self) -> Iterator[Entry]:
+        """The ledger, by (at, attempt_id, recipient)."""
+        kept = self._snapshot(self._tables.entries)
+        return iter(sorted(kept, key=lambda each: (each.at, each.attempt_id, each.recipient)))
+
+    def close(self) -> None:
+        """Refuse what comes from now on; a second call does nothing."""
+        self._closed = True
+
+    def _snapshot(self, table: Mapping[Any, Any]) -> list[Any]:
+        with self._lock:
+            self._ready()
+            return list(table.values())
+
+    def _ready(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("store `memory:` is closed")
+
+
+class _MemoryUnit:
+    """The unit's face to the engine (three methods) and its shelf (the rest)."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._layer: _Tables | None = tables
+
+    def end(self) -> _Tables:
+        """Return what was written, and let nobody write any more."""
+        layer, self._layer = self._layer, None
+        return layer or _Tables().layer()
+
+    @property
+    def _tables(self) -> _Tables:
+        if self._layer is None:
+            raise RuntimeError("this unit has ended")
+        return self._layer
+
+    def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
+        return self._tables.entries.get((attempt_id, recipient))
+
+    def history(self, key: HistoryKey) -> History:
+        return recall(self, key)
+
+    def commit(self, entry: Entry) -> None:
+        remember(self, entry)
+
+    def append(self, entry: Entry) -> None:
+        key = entry.attempt_id, entry.recipient
+        if key in self._tables.entries:
+            raise ValueError(f"attempt `{entry.attempt_id}` to `{entry.recipient}` is in the ledger")
+        self._tables.entries[key] = entry
+
+    def progress(self, message: str, recipient: str) -> Progress | None:
+        return self._tables.progress.get((message, recipient))
+
+    def put_progress(self, progress: Progress) -> None:
+        self._tables.progress[progress.message, progress.recipient] = progress
+
+    def last_success(self, target: str) -> datetime | None:
+        return self._tables.successes.get(target)
+
+    def put_last_success(self, target: str, at: datetime) -> None:
+        self._tables.successes[target] = at
+
+    def newest_strikes(self, target: str, count: int) -> Iterable[PastStrike]:
+        return heapq.nlargest(count, self._tables.strikes.get(target, {}).values(), key=strike_order)
+
+    def add_strike(self, strike: PastStrike) -> None:
+        kept = self._tables.strikes.get(strike.target, {})
+        self._tables.strikes[strike.target] = {(strike.message, strike.reason.value): strike, **kept}
+
+    def drop_strikes(self, target: str) -> None:
+        self._tables.strikes[target] = {}
+
+    def suppression(self, scope: Scope, target: str) -> Suppression | None:
+        return self._tables.suppressions.get((scope, target))
+
+    def put_suppression(self, suppression: Suppression) -> None:
+        self._tables.suppressions[suppression.scope, suppression.target] = suppression
+
+    def drop_suppression(self, scope: Scope, target: str) -> None:
+        self._tables.suppressions[scope, target] = None
+
+    def suspended_until(self, target: str) -> datetime | None:
+        return self._tables.suspensions.get(target)
+
+    def put_suspension(self, target: str, until: datetime) -> None:
+        self._tables.suspensions[target] = until
+
+    def forward(self, address: str) -> ForwardNote | None:
+        return self._tables.forwards.get(address)
+
+    def put_forward(self, note: ForwardNote) -> None:
+        self._tables.forwards[note.address] = note

@@ -1,0 +1,96 @@
+"""One decision, and one line of each list, as JSON: the contract's keys in the contract's order."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from policy.contract.times import write_time
+from policy.decision import (
+    Alert,
+    Decision,
+    Delivered,
+    Effect,
+    NoteForward,
+    Reconnect,
+    RuleRef,
+    Split,
+    Strike,
+    Suppress,
+    Suspend,
+)
+from policy.history import ForwardNote, Suppression
+
+EFFECT_NAMES: dict[type[Effect], str] = {
+    Suppress: "suppress",
+    Strike: "strike",
+    Delivered: "delivered",
+    NoteForward: "note-forward",
+    Suspend: "suspend",
+    Split: "split",
+    Reconnect: "reconnect",
+    Alert: "alert",
+}
+
+
+def write_decision(decision: Decision, *, id: str | None = None) -> dict[str, Any]:  # noqa: A002 - the contract's key
+    """Return the decision as the contract has it.
+
+    Args:
+        id: the caller's own, returned as it came; None leaves the key out.
+    """
+    return {
+        **({} if id is None else {"id": id}),
+        "action": decision.action.value,
+        "final": decision.final,
+        "category": decision.category.value,
+        "fault": decision.fault.value,
+        "suppress": decision.suppress,
+        "effects": [{"effect": EFFECT_NAMES[type(effect)], **_plain_fields(effect)} for effect in decision.effects],
+        "retry_at": _plain(decision.retry_at),
+        "give_up_at": _plain(decision.give_up_at),
+        "route": decision.route,
+        "rule": _plain_fields(decision.rule),
+        "evidence": [_plain_fields(each) for each in decision.evidence],
+        "remedy": decision.remedy,
+        "policy_version": decision.policy_version,
+        "uncertain": decision.uncertain,
+        "custody": decision.custody.value,
+    }
+
+
+def write_suppression(suppression: Suppression) -> dict[str, Any]:
+    """Return one line of `suppressions list`; `expires_at` is None when only a person releases it."""
+    return {
+        "address": suppression.target,
+        "scope": suppression.scope.value,
+        "strength": suppression.strength.value,
+        "reason": suppression.reason.value,
+        "rule": _plain_fields(suppression.rule),
+        "reply": str(suppression.reply),
+        "since": write_time(suppression.since),
+        "expires_at": _plain(suppression.expires_at),
+    }
+
+
+def write_forward(note: ForwardNote) -> dict[str, Any]:
+    """Return one line of `forwards list`; `forward_path` is untrusted text."""
+    return _plain_fields(note)
+
+
+def _plain_fields(value: Effect | RuleRef | attrs.AttrsInstance) -> dict[str, Any]:
+    """Return the fields of a value that has only scalar ones, in their order."""
+    return {each.name: _plain(getattr(value, each.name)) for each in attrs.fields(type(value))}
+
+
+def _plain(value: object) -> str | int | None:
+    match value:
+        case None | int():
+            return value
+        case Enum():
+            return str(value.value)
+        case datetime():
+            return write_time(value)
+        case _:
+            return str(value)  # text, an address, an untrusted path

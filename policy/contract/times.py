@@ -1,0 +1,34 @@
+"""Times as RFC 3339 writes them: read with any offset, written in UTC with a `Z`."""
+
+import re
+from datetime import UTC, datetime
+
+from policy.text import clean
+
+_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9:]{5})")
+
+
+def write_time(value: datetime) -> str:
+    """Return an aware time to the second, or to the microsecond where it has some.
+
+    >>> write_time(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    '2026-01-02T03:04:05Z'
+    """
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def read_time(text: str) -> datetime:
+    """Return the moment that an RFC 3339 text names, in UTC; digits past the microsecond are cut.
+
+    Raises:
+        ValueError: for any other form, for a time that does not exist, and for one without its offset from UTC.
+    """
+    shown = clean(text, limit=40)
+    if _RFC_3339.fullmatch(text) is None:
+        if _RFC_3339.fullmatch(f"{text}Z"):
+            raise ValueError(f"time `{shown}` needs its offset from UTC, such as a final `Z`")
+        raise ValueError(f"`{shown}` is not an RFC 3339 time such as 2026-01-02T03:04:05Z")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"time `{shown}` does not exist") from None

@@ -1,0 +1,162 @@
+"""What a store does with an entry and with a look-up: the rules that every store shares.
+
+A store brings a `Shelf`, plain places to put values and take them from; what goes where, and which of two values stays,
+is decided here and nowhere else.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from policy.attempt import Attempt
+from policy.decision import Delivered, NoteForward, Scope, Strength, Strike, Suppress, Suspend
+from policy.forward import ForwardState
+from policy.history import STRIKES_KEPT, Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
+from policy.reply import Reply
+from policy.text import TEXT_LIMIT, SafeText, clean
+
+_STRENGTHS = (Strength.WEAK, Strength.STRONG, Strength.PERMANENT)  # weakest first
+
+
+class Shelf(Protocol):
+    """The places of one open unit; each `put` replaces what its key held, each `drop` of nothing does nothing."""
+
+    def append(self, entry: Entry) -> None:
+        """Add to the ledger; ValueError when (attempt_id, recipient) is there."""
+
+    def progress(self, message: str, recipient: str) -> Progress | None: ...
+
+    def put_progress(self, progress: Progress) -> None: ...
+
+    def last_success(self, target: str) -> datetime | None: ...
+
+    def put_last_success(self, target: str, at: datetime) -> None: ...
+
+    def newest_strikes(self, target: str, count: int) -> Iterable[PastStrike]:
+        """Return the last `count` of the target by (at, message, reason), in any order."""
+
+    def add_strike(self, strike: PastStrike) -> None:
+        """Keep the strike; nothing happens when (target, message, reason) is there."""
+
+    def drop_strikes(self, target: str) -> None: ...
+
+    def suppression(self, scope: Scope, target: str) -> Suppression | None: ...
+
+    def put_suppression(self, suppression: Suppression) -> None: ...
+
+    def drop_suppression(self, scope: Scope, target: str) -> None: ...
+
+    def suspended_until(self, target: str) -> datetime | None: ...
+
+    def put_suspension(self, target: str, until: datetime) -> None: ...
+
+    def forward(self, address: str) -> ForwardNote | None: ...
+
+    def put_forward(self, note: ForwardNote) -> None: ...
+
+
+def recall(shelf: Shelf, key: HistoryKey) -> History:
+    """Return what the shelf knows under `key`; strikes oldest first, at most `STRIKES_KEPT` of each target."""
+    targets = [(Scope.ADDRESS, key.recipient), (Scope.DOMAIN, key.domain)]
+    known = [(scope, target) for scope, target in targets if target is not None]
+    strikes = [each for _, target in known for each in shelf.newest_strikes(target, STRIKES_KEPT)]
+    suppressions = [shelf.suppression(scope, target) for scope, target in known]
+    return History(
+        progress=None if key.message is None else shelf.progress(key.message, key.recipient or ""),
+        last_success=None if key.recipient is None else shelf.last_success(key.recipient),
+        strikes=tuple(sorted(strikes, key=strike_order)),
+        suppressions=tuple(each for each in suppressions if each is not None),
+        suspended_until=None if key.pair is None else shelf.suspended_until(key.pair),
+        forward=None if key.recipient is None else shelf.forward(key.recipient),
+    )
+
+
+def remember(shelf: Shelf, entry: Entry) -> None:
+    """Append the entry, keep its progress, and perform those of its effects that remember something.
+
+    Raises:
+        ValueError: when its key is in the ledger; nothing is changed then.
+    """
+    shelf.append(entry)
+    shelf.put_progress(entry.progress)
+    if not entry.recipient:
+        return  # nobody to remember anything of
+    for effect in entry.decision.effects:
+        match effect:
+            case Suppress():
+                _suppress(shelf, effect, entry)
+            case Strike():
+                strike = PastStrike(
+                    target=effect.target, message=entry.progress.message, reason=effect.reason, at=entry.at
+                )
+                shelf.add_strike(strike)
+            case Delivered():
+                _deliver(shelf, effect.target, entry.at)
+            case NoteForward():
+                _note(shelf, effect, entry)
+            case Suspend():
+                former = shelf.suspended_until(effect.target)
+                shelf.put_suspension(effect.target, max(effect.until, former or effect.until))
+
+
+def strike_order(strike: PastStrike) -> tuple[datetime, str, str, str]:
+    """Return the key by which strikes are older or newer; no two strikes share one."""
+    return strike.at, strike.message, strike.reason.value, strike.target
+
+
+def stays(old: Suppression, new: Suppression) -> bool:
+    """Does the old entry stand against the new one: still active, and stronger, or as strong and longer?"""
+    if not old.active(new.since):
+        return False
+    if old.strength is not new.strength:
+        return _STRENGTHS.index(old.strength) > _STRENGTHS.index(new.strength)
+    return new.expires_at is not None and (old.expires_at is None or old.expires_at > new.expires_at)
+
+
+def _suppress(shelf: Shelf, effect: Suppress, entry: Entry) -> None:
+    new = Suppression(
+        target=effect.target,
+        scope=effect.scope,
+        strength=effect.strength,
+        reason=effect.reason,
+        rule=entry.decision.rule,
+        reply=_words(entry.attempt),
+        since=entry.at,
+        expires_at=effect.until,
+    )
+    old = shelf.suppression(effect.scope, effect.target)
+    if old is None or not stays(old, new):
+        shelf.put_suppression(new)
+
+
+def _deliver(shelf: Shelf, target: str, at: datetime) -> None:
+    former = shelf.last_success(target)
+    shelf.put_last_success(target, max(at, former or at))
+    shelf.drop_strikes(target)
+    suppression = shelf.suppression(Scope.ADDRESS, target)
+    # A success shows that the mailbox works; it takes back nothing that was surer of itself than a weak guess.
+    if suppression is not None and suppression.strength is Strength.WEAK:
+        shelf.drop_suppression(Scope.ADDRESS, target)
+
+
+def _note(shelf: Shelf, effect: NoteForward, entry: Entry) -> None:
+    if effect.address is None:
+        return
+    old = shelf.forward(effect.address.key)
+    if old is not None and old.forward_path == effect.forward_path:
+        return
+    note = ForwardNote(
+        address=effect.address.key,
+        forward_path=effect.forward_path,
+        state=ForwardState.PENDING,
+        reply=_words(entry.attempt, codes=(251, 551)),
+        since=entry.at,
+    )
+    shelf.put_forward(note)
+
+
+def _words(attempt: Attempt, *, codes: tuple[int, ...] = ()) -> SafeText:
+    """Return the outcome in one line; of several replies the one whose code is among `codes`."""
+    replies = [each for each in (attempt.outcome, attempt.rcpt_reply) if isinstance(each, Reply)]
+    meant = next((each for each in replies if each.code in codes), attempt.outcome)
+    return clean(str(meant) if isinstance(meant, Reply) else meant.value, limit=TEXT_LIMIT)
