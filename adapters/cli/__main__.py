@@ -1,0 +1,5 @@
+"""`python -m adapters.cli` is `mailverdict`."""
+
+from adapters.cli import main
+
+main()

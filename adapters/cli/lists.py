@@ -1,0 +1,114 @@
+"""`mailverdict log`, `suppressions list`, `forwards list`: what was recorded."""
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from adapters.cli.common import clock, format_option, now_option, store_option, the_store
+from policy.contract import write_decision, write_forward, write_suppression
+from policy.contract.times import write_time
+from policy.history import Entry
+
+
+@click.command(
+    "log",
+    epilog="""\b
+Examples:
+  mailverdict log --last 20
+  mailverdict log --to jo@example.com --format json""",
+)
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only attempts to this recipient.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N.  [default: all]")
+@store_option
+@format_option
+def log_command(recipient: str | None, last: int | None, store_url: str, form: str) -> None:
+    """Show the decisions that were recorded, the oldest first."""
+    from adapters.cli.planning import address
+
+    key = None if recipient is None else address(recipient).key
+    with the_store(store_url, must_exist=True) as store:
+        entries = deque((each for each in store.entries() if key in (None, each.recipient)), maxlen=last)
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json([write_entry(each) for each in entries])
+        return
+    from adapters.cli.show import coloured, said, table
+
+    rows = (
+        (f"{e.at:%Y-%m-%d %H:%M:%S}", e.recipient, said(e.attempt), coloured(e.decision.action), str(e.decision.rule))
+        for e in entries
+    )
+    table("", ("at (UTC)", "recipient", "they said", "decision", "rule"), rows)
+
+
+def write_entry(entry: Entry) -> dict[str, Any]:
+    """A line of the ledger: the decision, and what it was about."""
+    return {
+        "id": entry.attempt_id,
+        "at": write_time(entry.at),
+        "recipient": entry.recipient or None,
+        "message_id": entry.progress.message,
+        "attempt": entry.progress.attempts,
+        "outcome": str(getattr(entry.attempt.outcome, "value", entry.attempt.outcome)),
+        **write_decision(entry.decision),
+    }
+
+
+@click.group("suppressions", epilog="\b\nExample:\n  mailverdict suppressions list --store sqlite:///mail.db")
+def suppressions_group() -> None:
+    """Show the suppression list: addresses and domains that no mail is sent to, and why."""
+
+
+@suppressions_group.command("list", epilog="\b\nExample:\n  mailverdict suppressions list --all --format json")
+@click.option("--all", "everything", is_flag=True, help="Those that have expired, too.")
+@now_option
+@store_option
+@format_option
+def list_suppressions(everything: bool, now: datetime | None, store_url: str, form: str) -> None:
+    """Show the entries that bind now."""
+    at = clock(now)
+    with the_store(store_url, must_exist=True) as store:
+        entries = [each for each in store.suppressions() if everything or each.active(at)]
+    columns = ("address", "strength", "reason", "until (UTC)", "rule", "reply")
+    rows = (
+        (e.target, e.strength.value, e.reason.value, _until(e.expires_at), str(e.rule), str(e.reply)) for e in entries
+    )
+    _show(form, (write_suppression(each) for each in entries), columns, rows)
+
+
+@click.group("forwards", epilog="\b\nExample:\n  mailverdict forwards list --store sqlite:///mail.db")
+def forwards_group() -> None:
+    """Show the forward addresses that 251 and 551 replies named; none is used before a person approves it."""
+
+
+@forwards_group.command("list", epilog="\b\nExample:\n  mailverdict forwards list --format json")
+@store_option
+@format_option
+def list_forwards(store_url: str, form: str) -> None:
+    """Show the notes."""
+    with the_store(store_url, must_exist=True) as store:
+        notes = list(store.forwards())
+    columns = ("address", "they name (untrusted)", "state", "since (UTC)", "reply")
+    rows = (
+        (e.address, str(e.forward_path), e.state.value, f"{e.since:%Y-%m-%d %H:%M:%S}", str(e.reply)) for e in notes
+    )
+    _show(form, (write_forward(each) for each in notes), columns, rows)
+
+
+def _show(form: str, documents: Iterable[object], columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json(list(documents))
+    else:
+        from adapters.cli.show import table
+
+        table("", columns, rows)
+
+
+def _until(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "released by a person"

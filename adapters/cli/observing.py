@@ -1,0 +1,88 @@
+"""`mailverdict observe`: attempts in, recorded decisions out; a line is printed after it is kept."""
+
+import sys
+from datetime import datetime
+from typing import Any
+
+import click
+
+from adapters.cli.common import (
+    FINDINGS,
+    clock,
+    now_option,
+    rules_option,
+    store_option,
+    the_policy,
+    the_store,
+)
+from adapters.cli.lines import Line, groups_of
+from adapters.cli.show import print_json_lines
+from adapters.journal import journal, verbose_option
+from policy import Attempt, AttemptConflict, Engine
+from policy.contract import ContractError, read_attempt, write_decision
+
+
+@click.command(
+    "observe",
+    epilog="""\b
+Examples:
+  mailverdict observe --batch attempts.jsonl --store sqlite:///mail.db > decisions.jsonl
+  tail -f attempts.jsonl | mailverdict observe --batch -""",
+)
+@click.option(
+    "--batch", required=True, metavar="FILE", help="A file of JSON attempts, one a line; - is standard input."
+)
+@now_option
+@store_option
+@rules_option
+@verbose_option
+@click.option(
+    "--format",
+    type=click.Choice(["text", "json"]),
+    default="json",
+    expose_value=False,
+    help="Taken as everywhere; the answers are JSON lines in either format.",
+)
+def observe_command(batch: str, now: datetime | None, store_url: str, rules: tuple[str, ...], verbose: bool) -> None:
+    """Decide each attempt, record it with its effects, and print the decision: a JSON line for each line.
+
+    An attempt that is known already, by its attempt_id and recipient, gets the decision that was made then.
+    """
+    log = journal(verbose)
+    policy = the_policy(rules)
+    bad = 0
+    with the_store(store_url) as store:
+        engine = Engine(policy, store)
+        for group in groups_of(batch):
+            answers = _observe(engine, group, clock(now), log)
+            bad += sum("error" in answer for answer in answers)
+            print_json_lines(answers)
+    if bad:
+        click.echo(f"mailverdict: {bad} bad line{'s' if bad > 1 else ''}", err=True)
+        sys.exit(FINDINGS)
+
+
+def _observe(engine: Engine, group: list[Line], now: datetime, log: Any) -> list[dict[str, Any]]:
+    """Observe a group in one store transaction; each line has its answer in its place."""
+    answers: list[dict[str, Any] | None] = []
+    attempts: list[Attempt] = []
+    for line in group:
+        error = line.error
+        if error is None:
+            try:
+                attempts.append(read_attempt(line.document))
+            except ContractError as mistake:
+                error = str(mistake)
+        answers.append(None if error is None else line.complaint(error))
+    observed = iter(zip(attempts, engine.observe_all(attempts, now=now), strict=True))
+    return [
+        _answer(line, *next(observed), log) if answer is None else answer
+        for line, answer in zip(group, answers, strict=True)
+    ]
+
+
+def _answer(line: Line, attempt: Attempt, observed: Any, log: Any) -> dict[str, Any]:
+    if isinstance(observed, AttemptConflict):
+        return line.complaint(str(observed))
+    log.decided(attempt, observed)
+    return {"id": line.id, **write_decision(observed)}

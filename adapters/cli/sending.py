@@ -1,0 +1,159 @@
+"""`mailverdict send`: a real message through the policy, with one row a recipient."""
+
+import os
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli.common import (
+    UNAVAILABLE,
+    USAGE,
+    fail,
+    format_option,
+    rules_option,
+    safe,
+    store_option,
+    the_policy,
+    the_store,
+)
+from adapters.cli.lines import open_lines
+from adapters.cli.planning import address, write_plan
+from adapters.journal import journal, verbose_option
+from adapters.mailers.smtplib import SmtplibMailer, Tls
+from policy import NULL_SENDER, AttemptConflict, Engine, Envelope, MailerSetup, Sent, send
+from policy.attempt import name
+from policy.contract import write_decision
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+PASSWORD_VARIABLE = "MAILVERDICT_SMTP_PASSWORD"  # noqa: S105 - the variable's name
+SIZE_LIMIT = 100_000_000  # octets of a message
+
+
+@click.command(
+    "send",
+    epilog="""\b
+Examples:
+  mailverdict send --smtp 127.0.0.1:25 --from me@example.org --to jo@example.com message.eml
+  printf 'Subject: hi\\n\\nhello\\n' | mailverdict send --smtp smtp.example.org:587 --starttls --user me \\
+      --from me@example.org --to jo@example.com --to bo@example.com --message-id hello-1""",
+)
+@click.option("--smtp", "server", required=True, metavar="HOST:PORT", help="The server that takes our mail.")
+@click.option("--starttls", is_flag=True, help="Demand encryption; nothing is sent in clear.")
+@click.option("--user", metavar="NAME", help=f"Log in; the password is read from {PASSWORD_VARIABLE}, or asked for.")
+@click.option("--from", "sender", required=True, metavar="ADDRESS", help='"" or <> for the null sender.')
+@click.option("--to", "recipients", multiple=True, required=True, metavar="ADDRESS", help="May be repeated.")
+@click.option("--message-id", metavar="ID", help="Your queue's name of the message: the same one again is a retry.")
+@click.option("--stream", metavar="NAME", help="The kind of mail: bulk, otp, transactional ...")
+@click.argument("file", default="-")
+@store_option
+@rules_option
+@verbose_option
+@format_option
+def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
+    server: str,
+    starttls: bool,
+    user: str | None,
+    sender: str,
+    recipients: tuple[str, ...],
+    message_id: str | None,
+    stream: str | None,
+    file: str,
+    store_url: str,
+    rules: tuple[str, ...],
+    verbose: bool,
+    form: str,
+) -> None:
+    """Send the message in FILE (standard input by default) to each recipient that may be sent to now.
+
+    Who is suppressed, held, settled or not due yet is not sent to. What each server reply leads to is decided, recorded
+    and shown. The exit status is 0 when every recipient has a decision, whatever it is.
+    """
+    envelope = Envelope(
+        sender=NULL_SENDER if sender in ("", "<>") else address(sender),
+        recipients=tuple(address(each) for each in recipients),
+        content=_content(file),
+        message_id=name(message_id) or f"cli-{uuid.uuid4()}",  # as attempts have it: `plan` must find them
+        stream=stream,
+    )
+    mailer = _mailer(server, starttls, user)
+    policy = the_policy(rules)
+    log = journal(verbose)
+    with the_store(store_url) as store:
+        try:
+            sent = send(
+                Engine(policy, store), mailer, envelope, now=datetime.now(UTC), attempt_id=f"cli-{uuid.uuid4()}"
+            )
+        except AttemptConflict as error:
+            fail(USAGE, str(error))
+    for each in sent:
+        if each.attempt is not None and each.decision is not None:
+            log.decided(each.attempt, each.decision)
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json([write_sent(each) for each in sent])
+    else:
+        print_sent(sent, f"message {envelope.message_id}")
+
+
+def _content(file: str) -> bytes:
+    try:
+        with open_lines(file) as stream:
+            content = stream.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        fail(UNAVAILABLE, f"message `{safe(file)}` cannot be read: {error.strerror or error}")
+    if len(content) > SIZE_LIMIT:
+        fail(USAGE, f"message `{safe(file)}` is over {SIZE_LIMIT // 1_000_000} MB")
+    if not content.strip():
+        fail(USAGE, f"message `{safe(file)}` is empty")
+    return content
+
+
+def _mailer(server: str, starttls: bool, user: str | None) -> SmtplibMailer:
+    host, colon, port = server.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5:
+        fail(USAGE, f"--smtp `{safe(server, 80)}` must be HOST:PORT, such as smtp.example.org:587")
+    password = None
+    if user is not None:
+        password = os.environ.get(PASSWORD_VARIABLE) or _asked_password()
+    tls = Tls.STARTTLS if starttls else Tls.NONE
+    try:
+        return SmtplibMailer(host=host.strip("[]"), port=int(port), tls=tls, user=user, password=password)
+    except MailerSetup as error:
+        fail(USAGE, str(error))
+
+
+def _asked_password() -> str:
+    try:
+        return str(click.prompt("Password", hide_input=True, err=True))
+    except click.Abort:
+        fail(USAGE, f"no password was given; {PASSWORD_VARIABLE} may hold it")
+
+
+def write_sent(sent: Sent) -> dict[str, Any]:
+    """One recipient's row as JSON; `decision` is null when nothing was tried."""
+    return {
+        "recipient": str(sent.recipient),
+        "reply": sent.attempt and str(sent.attempt.outcome),
+        "decision": sent.decision and write_decision(sent.decision),
+        "plan": write_plan(sent.plan),
+    }
+
+
+def print_sent(rows: tuple[Sent, ...], title: str = "") -> None:
+    """The rows as a table: who, what they said, what we do, which rule."""
+    from adapters.cli.show import brief, coloured, said, table
+
+    shown: list[tuple[str | Text, ...]] = []
+    for each in rows:
+        if each.decision is None or each.attempt is None:
+            shown.append((str(each.recipient), "not sent", each.plan.verdict.value, each.plan.why, ""))
+        else:
+            decision = each.decision
+            todo = brief(decision, each.attempt.at or datetime.now(UTC))
+            shown.append((str(each.recipient), said(each.attempt), coloured(decision.action), todo, str(decision.rule)))
+    table(title, ("recipient", "they said", "decision", "what happens", "rule"), shown)

@@ -1,0 +1,184 @@
+"""How decisions look: one as a short card, several as a table, all of them as JSON. Colours are decoration only."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from policy import Action, Attempt, Custody, Decision, Failure
+from policy.decision import Alert, NoteForward, Reconnect, Split, Strike, Suppress, Suspend
+from policy.text import TEXT_LIMIT, clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+COLOURS = {
+    Action.ACCEPT: "green",
+    Action.ACCEPT_AND_NOTE_FORWARD: "green",
+    Action.RETRY: "yellow",
+    Action.HOLD: "magenta",
+    Action.BOUNCE: "red",
+    Action.HARD_BOUNCE: "bold red",
+    Action.DISCARD: "red",
+}
+_PROVISIONAL = {
+    Action.ACCEPT: "accepted so far; only the final dot settles it",
+    Action.ACCEPT_AND_NOTE_FORWARD: "accepted so far; the new address is noted, nothing else changes",
+}
+_BRIEF = {Action.ACCEPT: "delivered", Action.ACCEPT_AND_NOTE_FORWARD: "delivered", Action.BOUNCE: "this message only"}
+_SETTLED = {
+    Action.ACCEPT: "delivered: the other side has taken the message over",
+    Action.ACCEPT_AND_NOTE_FORWARD: "delivered; the new address is noted, nothing else changes",
+    Action.HOLD: "held: a person must act first; nothing is bounced, no time runs",
+    Action.BOUNCE: "bounce this message; the address stays usable",
+    Action.HARD_BOUNCE: "bounce this message and suppress the address",
+    Action.DISCARD: "drop it with a log line: mail with the null sender is answered to nobody",
+}
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def print_json_lines(documents: Iterable[object]) -> None:
+    """Print one document a line, at once."""
+    sys.stdout.writelines(json.dumps(document, separators=(",", ":")) + "\n" for document in documents)
+    sys.stdout.flush()
+
+
+def console() -> "Console":
+    """Where text goes: with colours only on a terminal, and never with NO_COLOR."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]) -> None:
+    """Print a table; texts from outside are never read as markup."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(*columns, title=clean(title) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell, limit=TEXT_LIMIT)) for cell in row))
+    out = console()
+    if not out.is_terminal:
+        out.width = 160
+        out.soft_wrap = False
+    out.print(shown)
+
+
+def coloured(action: Action) -> "Text":
+    """The action's name in its colour."""
+    from rich.text import Text
+
+    return Text(action.value, style=COLOURS[action])
+
+
+def print_decision(decision: Decision, attempt: Attempt, *, now: datetime) -> None:
+    """Print one decision as a card: what, until when, why, which rule, what to check."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    to = f"  to {attempt.recipient}" if attempt.recipient else ""
+    out.print(coloured(decision.action) + Text(f"{to}  {said(attempt)}", style="dim"))
+    card = Table.grid(padding=(0, 2))
+    card.add_column(style="dim", no_wrap=True)
+    card.add_column(overflow="fold")
+    for name, lines in _card(decision, now):
+        card.add_row(name, Text("\n".join(clean(line, limit=TEXT_LIMIT) for line in lines)))
+    out.print(Padding(card, (0, 0, 0, 2)))
+
+
+def _card(decision: Decision, now: datetime) -> Iterable[tuple[str, Sequence[str]]]:
+    yield "what", [what(decision), *effects(decision)]
+    if decision.retry_at is not None and decision.give_up_at is not None:
+        wait = span(decision.retry_at - now)
+        yield "when", [f"next try {moment(decision.retry_at)}, in {wait}, by route `{decision.route}`"]
+        yield "until", [f"give up {moment(decision.give_up_at)}"]
+    spoke = [f"{each.kind.value} «{each.value}»: {each.says}" for each in decision.evidence]
+    yield "why", [f"{decision.category.value}, fault: {decision.fault.value}", *spoke]
+    yield "rule", [str(decision.rule)]
+    if decision.remedy:
+        yield "check", [decision.remedy]
+    yield "policy", [decision.policy_version]
+
+
+def what(decision: Decision) -> str:
+    """One line for a person: what happens to this message."""
+    if decision.action is Action.RETRY:
+        advice = " (advice: they retry by themselves)" if decision.custody is Custody.THEIRS else ""
+        doubt = "; it may have arrived already" if decision.uncertain else ""
+        return f"try again later{advice}{doubt}"
+    words = _SETTLED if decision.final or decision.action not in _PROVISIONAL else _PROVISIONAL
+    return words[decision.action]
+
+
+def brief(decision: Decision, now: datetime) -> str:
+    """The same in a few words, for a table, with what else happens."""
+    words = [_BRIEF[decision.action]] if decision.action in _BRIEF else []
+    if decision.retry_at is not None:
+        words = [f"again in {span(decision.retry_at - now)}"]
+    return "; ".join([*words, *effects(decision)])
+
+
+def said(attempt: Attempt) -> str:
+    """What the other side said, or what happened instead; what RCPT said beside the final reply, unless it was a 250."""
+    outcome = attempt.outcome
+    if isinstance(outcome, Failure):
+        return f"({outcome.value})"
+    command = f"{attempt.command.value}: " if attempt.command else ""
+    earlier = f"RCPT: {attempt.rcpt_reply} / " if attempt.rcpt_reply and attempt.rcpt_reply.code != 250 else ""
+    return f"{earlier}{command}{outcome}"
+
+
+def effects(decision: Decision) -> list[str]:
+    """What else happens, a line each."""
+    lines = []
+    for effect in decision.effects:
+        match effect:
+            case Suppress():
+                until = f"until {moment(effect.until)}" if effect.until else "until it is released"
+                lines.append(f"suppress {effect.target} {until} ({effect.strength.value})")
+            case Strike():
+                lines.append(f"strike {effect.count} of {effect.needed} against {effect.target}")
+            case NoteForward():
+                lines.append(f"note `{effect.forward_path}` (untrusted, waits for approval)")
+            case Suspend():
+                lines.append(f"suspend {effect.target} until {moment(effect.until)}")
+            case Split():
+                lines.append("in a transaction of its own")
+            case Reconnect():
+                lines.append("on a new connection, not counted as an attempt")
+            case Alert():
+                lines.append(f"tell {effect.to}")
+            case _:
+                pass  # that a delivery is remembered needs no line
+    return lines
+
+
+def moment(at: datetime) -> str:
+    """A time as people read it."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def span(wait: timedelta) -> str:
+    """A wait as people say it: its two largest units.
+
+    >>> span(timedelta(hours=4, minutes=5, seconds=6))
+    '4h 5m'
+    """
+    seconds = max(0, round(wait.total_seconds()))
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
