@@ -64,7 +64,7 @@ def moment(value: datetime) -> datetime:
     """Converter: the same moment in UTC; a time without its offset from UTC is an error, not a guess."""
     if value.tzinfo is None or value.utcoffset() is None:
         raise ValueError(f"time `{value.isoformat()}` needs its offset from UTC, such as a final `Z`")
-    return value.astimezone(UTC)
+    return value.astimezone(UTC).replace(fold=0)
 
 
 def name(value: str | None) -> str | None:
@@ -72,9 +72,15 @@ def name(value: str | None) -> str | None:
     return None if value is None else clean(value, limit=NAME_LIMIT) or None
 
 
+def ident(value: str | None) -> str | None:
+    """Converter for ids: as `name`, but what is cut off stays told apart by a digest of the whole."""
+    if value is None or len(value) <= NAME_LIMIT:
+        return name(value)
+    return name(f"{clean(value, limit=NAME_LIMIT - 40)}~{_digest(value)}")
+
+
 def _host(value: str | None) -> str | None:
-    host = name(value)
-    return None if host is None else host.lower().removesuffix(".") or None
+    return name(None if value is None else clean(value.lower(), limit=NAME_LIMIT).rstrip(" ."))
 
 
 def _tags(value: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -120,8 +126,8 @@ class Attempt:
     rcpt_reply: Reply | None = None
     custody: Custody = Custody.OURS
     smtputf8: bool = False
-    attempt_id: str | None = field(default=None, converter=name)
-    message_id: str | None = field(default=None, converter=name)
+    attempt_id: str | None = field(default=None, converter=ident)
+    message_id: str | None = field(default=None, converter=ident)
 
     @property
     def null_sender(self) -> bool:

@@ -26,7 +26,7 @@ from policy.decision import (
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
 from policy.history import History
-from policy.reply import Flaw, Reply
+from policy.reply import Flaw
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
 from policy.rules.rule import Facts, Rule
@@ -116,13 +116,17 @@ class _Verdict:
     def lawful(self, action: Action) -> Action:
         """Laws 2 and 9: a yes is a yes and nothing else is; nobody is told about null-sender mail."""
         yes = self.diagnosis.category is Category.ACCEPTED
+        reply = self.facts.reply
+        if yes and reply and reply.code == 251 and self.attempt.command is Command.RCPT:
+            noted = Action.ACCEPT_AND_NOTE_FORWARD
+            return noted if action is noted else self.law(noted, "a 251 to RCPT is accepted and its path noted")
         if yes and action not in _ACCEPTING:
             return self.law(Action.ACCEPT, "a 2yz never retries, bounces or suppresses")
-        if not yes and action in _ACCEPTING:
-            permanent = isinstance(self.attempt.outcome, Reply) and self.attempt.outcome.klass == 5
-            return self.law(Action.BOUNCE if permanent else Action.RETRY, "only a 2yz accepts")
         if not yes and self.is_misplaced_yes() and action is not Action.HOLD:
             return self.law(Action.HOLD, "a 2yz never retries, bounces or suppresses")
+        if not yes and action in _ACCEPTING:
+            permanent = reply is not None and reply.klass == 5
+            action = self.law(Action.BOUNCE if permanent else Action.RETRY, "only a 2yz accepts")
         return self.unanswerable(action)
 
     def is_misplaced_yes(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal
 from attrs import define, frozen
 
 from policy.address import Address
-from policy.attempt import Attempt
+from policy.attempt import Attempt, ident
 from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect
 from policy.forward import ForwardState
@@ -105,7 +105,7 @@ class Engine:
         """
         policy = self.policy
         pair = policy.pair(sender, recipient)
-        key = HistoryKey(recipient=recipient.key, domain=recipient.domain, message=message, pair=pair)
+        key = HistoryKey(recipient=recipient.key, domain=recipient.domain, message=ident(message), pair=pair)
         with self.store.unit() as unit:
             history = unit.history(key)
         return _plan(policy, recipient, history, now)

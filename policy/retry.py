@@ -51,9 +51,12 @@ class Schedule:
         longest = self.longest or LONGEST
         if self.factor == 1:
             return self.waits[-1]
-        growths = min(grown, (longest // self.waits[-1]).bit_length())  # 2**bit_length is already past it
-        growth: int = self.factor**growths
-        return max(self.waits[-1], min(self.waits[-1] * growth, longest))
+        wait = self.waits[-1]
+        for _ in range(grown):  # a few rounds only, since the wait at least doubles in each
+            if wait >= longest:
+                break
+            wait = min(wait * self.factor, longest)
+        return wait
 
 
 def give_up_time(

@@ -17,7 +17,7 @@ from adapters.cli.common import (
     the_store,
 )
 from policy import NULL_SENDER, Address, Engine, Plan, parse_address
-from policy.attempt import name
+from policy.attempt import ident
 from policy.contract import write_forward, write_suppression
 from policy.contract.times import write_time
 
@@ -51,7 +51,7 @@ def plan_command(  # noqa: PLR0917 - one argument an option
     policy = the_policy(rules)
     with the_store(store_url, must_exist=True) as store:
         engine = Engine(policy, store)
-        message = name(message_id)  # as attempts have it
+        message = ident(message_id)  # as attempts have it
         plans = [engine.plan(each, now=clock(now), sender=reverse_path, message=message) for each in addresses]
     if form == "json":
         from adapters.cli.show import print_json

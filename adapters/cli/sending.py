@@ -22,8 +22,8 @@ from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
 from adapters.journal import journal, verbose_option
 from adapters.mailers.smtplib import SmtplibMailer, Tls
-from policy import NULL_SENDER, AttemptConflict, Engine, Envelope, MailerSetup, Sent, send
-from policy.attempt import name
+from policy import NULL_SENDER, Attempt, AttemptConflict, Engine, Envelope, Failure, MailerSetup, Sent, send
+from policy.attempt import ident
 from policy.contract import write_decision
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
         sender=NULL_SENDER if sender in ("", "<>") else address(sender),
         recipients=tuple(address(each) for each in recipients),
         content=_content(file),
-        message_id=name(message_id) or f"cli-{uuid.uuid4()}",  # as attempts have it: `plan` must find them
+        message_id=ident(message_id) or f"cli-{uuid.uuid4()}",  # as attempts have it: `plan` must find them
         stream=stream,
     )
     mailer = _mailer(server, starttls, user)
@@ -135,13 +135,19 @@ def _asked_password() -> str:
 
 
 def write_sent(sent: Sent) -> dict[str, Any]:
-    """One recipient's row as JSON; `decision` is null when nothing was tried."""
+    """One recipient's row as JSON; `reply` and `decision` are null when nothing was tried."""
     return {
         "recipient": str(sent.recipient),
-        "reply": sent.attempt and str(sent.attempt.outcome),
+        "reply": sent.attempt and outcome_text(sent.attempt),
         "decision": sent.decision and write_decision(sent.decision),
         "plan": write_plan(sent.plan),
     }
+
+
+def outcome_text(attempt: Attempt) -> str:
+    """The reply, or the failure's name."""
+    outcome = attempt.outcome
+    return outcome.value if isinstance(outcome, Failure) else str(outcome)
 
 
 def print_sent(rows: tuple[Sent, ...], title: str = "") -> None:

@@ -130,7 +130,7 @@ def brief(decision: Decision, now: datetime) -> str:
 
 
 def said(attempt: Attempt) -> str:
-    """What the other side said, or what happened instead; what RCPT said beside the final reply, unless it was a 250."""
+    """What the other side said, or what happened instead; beside the final reply what RCPT said, if not 250."""
     outcome = attempt.outcome
     if isinstance(outcome, Failure):
         return f"({outcome.value})"

@@ -253,7 +253,12 @@ class _SqliteUnit:
         rows = self.run(query, target, count)
         with self._faults():
             return [
-                PastStrike(target=target, message=message, reason=load(reason, Category), at=_moment(at))
+                PastStrike(
+                    target=target,
+                    message=message,
+                    reason=_REASONS.get(reason) or load(reason, Category),
+                    at=_moment(at),
+                )
                 for message, reason, at in rows
             ]
 
@@ -297,6 +302,7 @@ class _SqliteUnit:
         return _moment(rows[0][0]) if rows else None
 
 
+_REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

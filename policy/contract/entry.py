@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from cattrs import Converter, transform_error
+from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.strategies import configure_tagged_union
+from cattrs.v import format_exception
 
 from policy.address import NULL_SENDER, Address
 from policy.attempt import Failure, Outcome
@@ -61,7 +63,7 @@ def load(text: str, kind: type[_T]) -> _T:
         return _CONVERTER.structure(document, kind)
     except Exception as error:
         # cattrs groups whatever the hooks and validators raised: all of it is the text's fault, none is ours.
-        found = transform_error(error, path=kind.__name__.lower())
+        found = transform_error(error, path=kind.__name__.lower(), format_exception=_said)
         raise ContractError([clean(each, limit=200) for each in found]) from error
 
 
@@ -88,6 +90,13 @@ def _converter() -> Converter:
     )
     configure_tagged_union(Effect, converter, tag_generator=EFFECT_NAMES.__getitem__, tag_name="effect")
     return converter
+
+
+def _said(error: BaseException, kind: type | None) -> str:
+    """Return what is wrong with one value, without the names of our types."""
+    if isinstance(error, (KeyError, ForbiddenExtraKeysError)):
+        return format_exception(error, kind)
+    return clean(str(error), limit=80) or "not a valid value"
 
 
 def _exactly(value: object, kind: type[_T]) -> _T:

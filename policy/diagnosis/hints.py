@@ -5,10 +5,12 @@ from datetime import timedelta
 
 LONGEST_HINT = timedelta(days=1)
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _ASKS = re.compile(r"try\b|retry|again|wait|after|later|greylist|graylist|defer|come back|delay")
-_WAIT = re.compile(r"(?<![\w.:/-])([0-9]{1,6}) ?(s|sec|secs|seconds?|m|min|mins|minutes?|h|hrs?|hours?|d|days?)\b")
-_CLOCK = re.compile(r"(?<![\w.:/-])([0-9]{2}):([0-5][0-9]):([0-5][0-9])(?![\w:])")
+# No days: what is told in days is an age (`90 days old`), not a wait that a retry can heed.
+_WAIT = re.compile(r"(?<![\w.:/-])([0-9]{1,6}) ?(s|sec|secs|seconds?|m|min|mins|minutes?|h|hrs?|hours?)\b")
+# `00:04:30`; later in the day, after a date, or `at` and `since`, it is a time of day.
+_CLOCK = re.compile(r"(?<![\w.:/-])(?<![0-9] )(?<!at )(?<!since )(?<!seen )(0[0-3]):([0-5][0-9]):([0-5][0-9])(?![\w:])")
 
 
 def retry_after(text: str) -> timedelta | None:

@@ -44,7 +44,9 @@ class Policy:
     def _without_replaced_rules(self) -> tuple[tuple[_Scoped, _Scoped, tuple[Rule, ...]], ...]:
         gone: set[str] = set()
         live = []
+        always = self.layers[-1].rules[-1].ref  # holds for everything, so no file can take it out
         for layer in self.layers:
+            gone -= {always.id} if layer is self.layers[-1] else set()
             by_domain = {name: _kept(rules, gone) for name, rules in layer.domain_rules.items()}
             by_provider = {name: _kept(rules, gone) for name, rules in layer.provider_rules.items()}
             live.append((by_domain, by_provider, _kept(layer.rules, gone)))

@@ -1,0 +1,364 @@
+"""The laws that every decision keeps, whatever the rules say: run them over your own rules.
+
+    policy = load_policy(["my-rules.yaml"])
+
+    @given(scenarios())
+    def test_my_rules_keep_the_laws(scenario):
+        for law in LAWS:
+            law(policy, *scenario)
+
+A law is a plain function that takes the arguments of `decide()` and asserts; its docstring is the law. A scenario of
+which a law does not speak keeps it. The numbers are those of the design; what a law compares, it works out for itself.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from policy.address import NULL_SENDER
+from policy.attempt import Attempt, Command, Failure
+from policy.decide import decide
+from policy.decision import Action, Alert, Decision, Delivered, Effect, NoteForward, Scope, Strike, Suppress, Suspend
+from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
+from policy.diagnosis.diagnose import diagnose
+from policy.engine import progress_after
+from policy.forward import UntrustedPath
+from policy.history import History, Progress
+from policy.reply import EnhancedStatus, Flaw, Reply
+from policy.rules.policy import Policy
+from policy.rules.rule import Rule
+from policy.text import TEXT_LIMIT, clean
+
+Law = Callable[[Policy, Attempt, History, datetime, float], None]
+
+YES = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
+STRIKING = (Category.BAD_MAILBOX, Category.INACTIVE_MAILBOX, Category.MAILBOX_FULL, Category.BAD_DOMAIN)
+OWN_DNS = (Failure.NO_SUCH_DOMAIN, Failure.NULL_MX)
+VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)  # flaws of a reply that says nothing
+QUOTE_LIMIT = 320  # characters of a reply that one field of a decision may quote
+CHAIN = 6  # attempts that law 7 follows
+HOUR = timedelta(hours=1)
+
+
+def law_1_one_decision(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """Every outcome, any bytes at all, gets exactly one decision; never an exception."""
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    assert isinstance(decision, Decision)
+    retries = decision.action is Action.RETRY
+    assert (
+        retries == (decision.retry_at is not None) == (decision.give_up_at is not None) == (decision.route is not None)
+    )
+    assert (decision.action is Action.HARD_BOUNCE) == decision.suppress
+    if decision.action in (Action.RETRY, Action.HOLD):
+        assert not decision.final
+
+
+def law_2_yes(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """Only a 2yz to the final dot settles a delivery; an earlier 2yz is provisional; a 2yz to DATA is a protocol error.
+
+    No 2yz retries, bounces or suppresses. 251 to RCPT is accept-and-note-forward.
+    """
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    reply = attempt.outcome if isinstance(attempt.outcome, Reply) else None
+    positive = reply is not None and reply.klass == 2 and not any(flaw in reply.flaws for flaw in VOID)
+    if (decision.action in YES and decision.final) or any(isinstance(each, Delivered) for each in decision.effects):
+        assert positive
+        assert attempt.command is Command.DOT
+    if decision.action in YES:
+        # 354 to DATA and 334 to AUTH are a yes to go on
+        assert positive or (reply and reply.klass == 3 and attempt.command in (Command.DATA, Command.AUTH))
+        assert decision.final == (attempt.command is Command.DOT)
+    if positive:
+        assert decision.action in (*YES, Action.HOLD)
+        assert not _against(decision)
+        if attempt.command is Command.DATA:
+            assert decision.category is Category.PROTOCOL_ERROR
+            assert decision.action is Action.HOLD
+    if positive and reply and reply.code == 251 and attempt.command is Command.RCPT:
+        assert decision.action is Action.ACCEPT_AND_NOTE_FORWARD
+
+
+def law_3_transient(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """A 4yz or a network failure never suppresses before the stated strikes over the stated time.
+
+    Only mailbox, quota and own-DNS failures are strikes, never rate, greylist, reputation, authentication, content,
+    system, give-up.
+    """
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    for effect in _against(decision):
+        assert effect.reason is decision.category
+        assert effect.reason in STRIKING
+        if isinstance(attempt.outcome, Failure):
+            assert attempt.outcome in OWN_DNS
+        elif attempt.outcome.klass != 5 and isinstance(effect, Suppress):
+            terms = rule_of(policy, decision).then.suppress
+            assert terms is not None
+            assert terms.strikes > 1
+            start = max(now, _first(attempt, history, now))
+            before = [
+                strike.at
+                for strike in history.strikes
+                if strike.target == effect.target
+                and strike.reason is effect.reason
+                and strike.message != attempt.message
+                and start - terms.within <= strike.at <= start
+            ]
+            assert _most_apart(sorted([*before, start]), terms.apart) >= terms.strikes
+
+
+def law_4_lawful_places(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """A bounce-derived suppression needs fault `recipient` or `recipient-domain`, at RCPT or a dot with one recipient.
+
+    With an unknown command it needs explicit wording. CONNECT, EHLO, STARTTLS, AUTH, MAIL never suppress a recipient.
+    """
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    for effect in _against(decision):
+        assert effect.target == _targets(attempt)[effect.scope]
+        assert decision.fault in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN)
+        if isinstance(attempt.outcome, Failure):
+            continue  # our own look-up in the DNS, which no command belongs to
+        assert attempt.command in (None, Command.RCPT, Command.DOT)
+        if attempt.command is Command.DOT:
+            assert attempt.recipients == 1
+        if attempt.command is None:
+            assert decision.evidence[0].kind in (EvidenceKind.WORDING, EvidenceKind.ENHANCED_STATUS)
+            assert diagnose(policy.knowledge, attempt, policy.provider_of(attempt)).weight is Weight.STRONG
+
+
+def law_5_unknown_codes(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """Two unknown codes with one first digit and otherwise equal replies get one decision.
+
+    The defaults for unknown codes never suppress.
+    """
+    reply = attempt.outcome
+    if not isinstance(reply, Reply) or reply.klass is None:
+        return
+    codes = [
+        code for code in range(100 * reply.klass, 100 * reply.klass + 100) if code not in set(_named_codes(policy))
+    ]
+    decisions = [
+        decide(policy, attrs.evolve(attempt, outcome=attrs.evolve(reply, code=code)), history, now=now, spread=spread)
+        for code in (codes[0], codes[len(codes) // 2], codes[-1])
+    ]
+    assert without_quotes(decisions[0]) == without_quotes(decisions[1]) == without_quotes(decisions[2])
+    if decisions[0].category in (Category.UNKNOWN, Category.PROTOCOL_ERROR):
+        assert not _against(decisions[0])
+
+
+def law_6_reasons(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """Every decision names one rule (id, file, line), the evidence, and the policy's version hash."""
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    rule = rule_of(policy, decision)
+    assert rule.ref.id
+    assert rule.ref.file
+    assert rule.ref.line >= 1
+    assert decision.evidence
+    assert all(each.says for each in decision.evidence)
+    assert decision.policy_version == policy.version
+    if decision.action not in (rule.then.action, Action.HARD_BOUNCE):  # then it says why
+        assert decision.evidence[-1].kind in (EvidenceKind.LAW, EvidenceKind.HISTORY)
+
+
+def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """Retry times strictly increase, keep the floor, and never pass the give-up time.
+
+    That time depends on the first attempt only; a hold consumes none of it.
+    """
+    first = _first(attempt, history, now)
+    attempt = attrs.evolve(attempt, first_attempt_at=first)
+    former: Decision | None = None
+    for _ in range(CHAIN):
+        decision = decide(policy, attempt, history, now=now, spread=spread)
+        if decision.retry_at is None or decision.give_up_at is None:
+            break
+        schedule = policy.schedule(rule_of(policy, decision).then.schedule)
+        assert decision.retry_at - max(now, first) >= min(schedule.waits) * (1 - schedule.spread)
+        assert now < decision.retry_at <= decision.give_up_at
+        if former is not None and former.rule == decision.rule:
+            assert decision.give_up_at == former.give_up_at
+        _gives_up(policy, attempt, history, decision, spread)
+        progress = progress_after(attempt, decision, history.progress, now)
+        former, history, now = decision, attrs.evolve(history, progress=progress), decision.retry_at
+        attempt = attrs.evolve(attempt, number=None)
+
+
+def _gives_up(policy: Policy, attempt: Attempt, history: History, decision: Decision, spread: float) -> None:
+    """At the give-up time nothing is retried; an hour that was spent in a hold moves it by an hour."""
+    assert decision.give_up_at is not None
+    progress = history.progress or Progress(
+        message=attempt.message,
+        recipient="",
+        attempts=0,
+        first_attempt_at=decision.give_up_at,
+        held=timedelta(0),
+        last_at=decision.give_up_at,
+        action=Action.RETRY,
+        final=False,
+        retry_at=None,
+    )
+    if progress.action is Action.HOLD:  # the hold goes on until the next attempt, and moves the end with it
+        return
+    attempt = attrs.evolve(attempt, number=attempt.number or progress.attempts + 1)
+    late = decide(policy, attempt, history, now=decision.give_up_at, spread=spread)
+    assert late.action is not Action.RETRY
+    held = attrs.evolve(history, progress=attrs.evolve(progress, held=progress.held + HOUR))
+    longer = decide(policy, attempt, held, now=decision.give_up_at, spread=spread)
+    assert longer.give_up_at in (None, decision.give_up_at + HOUR)
+
+
+def law_8_forward_paths(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """A forward path out of 251/551 is untrusted text: never an address, a route, a header or a key; notes quote it.
+
+    So naming another path changes the note and what is quoted, and nothing else.
+    """
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    path = decision.forward_path
+    if path is None:
+        return
+    assert type(path) is UntrustedPath
+    lawful = {*_targets(attempt).values(), policy.pair(attempt.sender, attempt.recipient)}
+    for effect in decision.effects:
+        if isinstance(effect, NoteForward):
+            assert effect.address == attempt.recipient
+        elif isinstance(effect, Suppress | Strike | Delivered | Suspend):
+            assert effect.target in lawful
+    assert any(each.kind is EvidenceKind.FORWARD_PATH for each in decision.evidence)
+    renamed = attrs.evolve(attempt, outcome=_renamed(attempt.outcome), rcpt_reply=_renamed(attempt.rcpt_reply))
+    other = decide(policy, renamed, history, now=now, spread=spread)
+    assert other.forward_path is not None
+    assert str(other.forward_path) == _OTHER_PATH
+    assert without_quotes(other) == without_quotes(decision)
+
+
+def law_9_null_sender(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """A null-sender message never causes a bounce message and never suppresses."""
+    attempt = attrs.evolve(attempt, sender=NULL_SENDER)
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    assert decision.action not in (Action.BOUNCE, Action.HARD_BOUNCE)
+    assert not _against(decision)
+
+
+def law_12_determinism(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """Same inputs, same decision: no clock, randomness, dict order or environment inside."""
+    once = decide(policy, attempt, history, now=now, spread=spread)
+    again = decide(policy, attrs.evolve(attempt), attrs.evolve(history), now=now, spread=spread)
+    assert once == again
+    assert repr(once) == repr(again)
+
+
+def law_17_safe_output(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """No output field carries control characters, bidi overrides or unbounded text from a reply."""
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    for text in _texts(attrs.asdict(decision)):
+        assert text.isprintable(), repr(text)
+        assert len(text) <= QUOTE_LIMIT
+
+
+def law_code_over_status(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """An enhanced status of another class than the code's counts as X.0.0 of the code's class (none with a 3yz)."""
+    reply = attempt.outcome
+    if not isinstance(reply, Reply) or reply.klass is None:
+        return
+    plain = None if reply.klass == 3 else EnhancedStatus(reply.klass, 0, 0)
+    subject, detail = (reply.stated.subject, reply.stated.detail) if reply.stated else (1, 1)
+    stated = [plain, *(EnhancedStatus(klass, subject, detail) for klass in (2, 4, 5) if klass != reply.klass)]
+    decisions = [
+        decide(policy, attrs.evolve(attempt, outcome=attrs.evolve(reply, stated=each)), history, now=now, spread=spread)
+        for each in stated
+    ]
+    assert all(without_quotes(each) == without_quotes(decisions[0]) for each in decisions)
+
+
+LAWS: tuple[Law, ...] = (
+    law_1_one_decision,
+    law_2_yes,
+    law_3_transient,
+    law_4_lawful_places,
+    law_5_unknown_codes,
+    law_6_reasons,
+    law_7_retry_times,
+    law_8_forward_paths,
+    law_9_null_sender,
+    law_12_determinism,
+    law_17_safe_output,
+    law_code_over_status,
+)
+
+
+def rule_of(policy: Policy, decision: Decision) -> Rule:
+    """Return the one rule of the policy that the decision names."""
+    (rule,) = [rule for layer in policy.layers for rule in layer.all_rules if rule.ref == decision.rule]
+    return rule
+
+
+def without_quotes(decision: Decision) -> Decision:
+    """Return the decision with blanks for what it quotes of the reply: what is left is decided."""
+    blank = clean("")
+    evidence = tuple(attrs.evolve(each, value=blank) for each in decision.evidence)
+    return attrs.evolve(decision, effects=tuple(map(_without_quote, decision.effects)), evidence=evidence)
+
+
+def _without_quote(effect: Effect) -> Effect:
+    if isinstance(effect, Alert):
+        return attrs.evolve(effect, text=clean(""))
+    if isinstance(effect, NoteForward):
+        return attrs.evolve(effect, forward_path=UntrustedPath(clean("")))
+    return effect
+
+
+def _targets(attempt: Attempt) -> dict[Scope, str]:
+    """What a decision may be held against; empty where the attempt does not name its recipient."""
+    recipient = attempt.recipient
+    return {Scope.ADDRESS: recipient.key if recipient else "", Scope.DOMAIN: recipient.domain if recipient else ""}
+
+
+def _against(decision: Decision) -> list[Suppress | Strike]:
+    """What the decision holds against the recipient."""
+    return [effect for effect in decision.effects if isinstance(effect, Suppress | Strike)]
+
+
+def _first(attempt: Attempt, history: History, now: datetime) -> datetime:
+    return attempt.first_attempt_at or (history.progress.first_attempt_at if history.progress else now)
+
+
+def _most_apart(times: list[datetime], apart: timedelta) -> int:
+    """How many of the times, the last one among them, can be chosen that lie `apart` from each other."""
+    longest: list[int] = []
+    for number, time in enumerate(times):
+        longest.append(1 + max((longest[n] for n in range(number) if time - times[n] >= apart), default=0))
+    return longest[-1]
+
+
+def _named_codes(policy: Policy) -> Iterator[int]:
+    """Codes of which the standards, the knowledge or a rule say something of their own."""
+    yield from (251, 551)
+    yield from (code for code, _ in policy.knowledge.codes)
+    yield from (code for signature in policy.knowledge.signatures for code in signature.codes)
+    for layer in policy.layers:
+        for rule in layer.all_rules:
+            for condition in rule.when:
+                yield from (int(code) for code in condition.values if condition.key == "code" and code.isdigit())
+
+
+_OTHER_PATH = "someone.else@elsewhere.example"
+_IN_BRACKETS = re.compile("<[^<>]*@[^<>]*>")
+
+
+def _renamed(outcome: Any) -> Any:
+    """The outcome with another path in the place of each that it may name."""
+    if not isinstance(outcome, Reply):
+        return outcome
+    return attrs.evolve(outcome, lines=(clean(_IN_BRACKETS.sub(f"<{_OTHER_PATH}>", outcome.text), limit=TEXT_LIMIT),))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of a decision but the remedies, which are the rules' and the knowledge's own words."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for key, each in value.items() if key != "remedy" for text in _texts(each))
+    elif isinstance(value, Iterable):
+        yield from (text for each in value for text in _texts(each))

@@ -1,0 +1,130 @@
+"""A slow, obvious store: the list of committed entries, and every answer read off it from the beginning.
+
+It is the reference that `store_contract` compares a store with; it shares no rule with `policy.remembering`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from policy.decision import Delivered, Effect, NoteForward, Scope, Strength, Strike, Suppress, Suspend
+from policy.forward import ForwardState
+from policy.history import STRIKES_KEPT, Entry, ForwardNote, History, HistoryKey, PastStrike, Suppression
+from policy.reply import Reply
+from policy.text import SafeText, clean
+
+_E = TypeVar("_E", bound=Effect)
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_RANK = {Strength.WEAK: 1, Strength.STRONG: 2, Strength.PERMANENT: 3}
+
+
+@frozen
+class StoreModel:
+    """What a store must answer after the entries of `log` were committed in this order."""
+
+    log: tuple[Entry, ...] = field(default=())
+
+    def after(self, *entries: Entry) -> "StoreModel":
+        """Return the model of a store to which `entries` were committed too."""
+        return StoreModel(self.log + entries)
+
+    def history(self, key: HistoryKey) -> History:
+        """Return what `Unit.history` must."""
+        progress = [
+            each.progress
+            for each in self.log
+            if (each.progress.message, each.progress.recipient) == (key.message, key.recipient or "")
+        ]
+        successes = [entry.at for entry, effect in self._effects(Delivered) if effect.target == key.recipient]
+        suspensions = [effect.until for _, effect in self._effects(Suspend) if effect.target == key.pair]
+        places = [(Scope.ADDRESS, key.recipient), (Scope.DOMAIN, key.domain)]
+        found = [self._suppression(scope, target) for scope, target in places if target is not None]
+        return History(
+            progress=progress[-1] if progress else None,
+            last_success=max(successes, default=None),
+            strikes=tuple(sorted(self._strikes(key.recipient) + self._strikes(key.domain), key=_age)),
+            suppressions=tuple(each for each in found if each is not None),
+            suspended_until=max(suspensions, default=None),
+            forward=None if key.recipient is None else self._forward(key.recipient),
+        )
+
+    def suppressions(self) -> list[Suppression]:
+        """Return what `Store.suppressions` must."""
+        places = {(effect.scope, effect.target) for _, effect in self._effects(Suppress)}
+        kept = [each for each in (self._suppression(*place) for place in places) if each is not None]
+        return sorted(kept, key=lambda each: (each.since, each.target, each.scope.value))
+
+    def forwards(self) -> list[ForwardNote]:
+        """Return what `Store.forwards` must."""
+        addresses = {effect.address.key for _, effect in self._effects(NoteForward) if effect.address is not None}
+        kept = [each for each in map(self._forward, addresses) if each is not None]
+        return sorted(kept, key=lambda each: (each.since, each.address))
+
+    def entries(self) -> list[Entry]:
+        """Return what `Store.entries` must."""
+        return sorted(self.log, key=lambda each: (each.at, each.attempt_id, each.recipient))
+
+    def _all_effects(self) -> Iterator[tuple[Entry, Effect]]:
+        return ((entry, effect) for entry in self.log for effect in entry.decision.effects)
+
+    def _effects(self, kind: type[_E]) -> Iterator[tuple[Entry, _E]]:
+        return ((entry, effect) for entry, effect in self._all_effects() if isinstance(effect, kind))
+
+    def _strikes(self, target: str | None) -> list[PastStrike]:
+        kept: list[PastStrike] = []
+        for entry, effect in self._all_effects():
+            if isinstance(effect, Delivered) and effect.target == target:
+                kept = []
+            if not isinstance(effect, Strike) or effect.target != target:
+                continue
+            if all((each.message, each.reason) != (entry.progress.message, effect.reason) for each in kept):
+                message = entry.progress.message
+                kept.append(PastStrike(target=target, message=message, reason=effect.reason, at=entry.at))
+        return sorted(kept, key=_age)[-STRIKES_KEPT:]
+
+    def _suppression(self, scope: Scope, target: str) -> Suppression | None:
+        kept: Suppression | None = None
+        for entry, effect in self._all_effects():
+            if isinstance(effect, Delivered) and (Scope.ADDRESS, effect.target) == (scope, target):
+                kept = None if kept is not None and kept.strength is Strength.WEAK else kept
+            if isinstance(effect, Suppress) and (effect.scope, effect.target) == (scope, target):
+                sure = _RANK[effect.strength], effect.until or _NEVER
+                old = (0, _NEVER) if kept is None else (_RANK[kept.strength], kept.expires_at or _NEVER)
+                if kept is None or entry.at >= (kept.expires_at or _NEVER) or sure >= old:
+                    kept = Suppression(
+                        target=target,
+                        scope=scope,
+                        strength=effect.strength,
+                        reason=effect.reason,
+                        rule=entry.decision.rule,
+                        reply=_words(entry),
+                        since=entry.at,
+                        expires_at=effect.until,
+                    )
+        return kept
+
+    def _forward(self, address: str) -> ForwardNote | None:
+        kept: ForwardNote | None = None
+        for entry, effect in self._effects(NoteForward):
+            meant = effect.address is not None and effect.address.key == address
+            if meant and (kept is None or kept.forward_path != effect.forward_path):
+                kept = ForwardNote(
+                    address=address,
+                    forward_path=effect.forward_path,
+                    state=ForwardState.PENDING,
+                    reply=_words(entry),
+                    since=entry.at,
+                )
+        return kept
+
+
+def _age(strike: PastStrike) -> tuple[datetime, str, str, str]:
+    return strike.at, strike.message, strike.reason.value, strike.target
+
+
+def _words(entry: Entry) -> SafeText:
+    outcome = entry.attempt.outcome
+    return clean(str(outcome)) if isinstance(outcome, Reply) else clean(outcome.value)

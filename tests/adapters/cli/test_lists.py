@@ -1,0 +1,100 @@
+"""`mailverdict log`, `suppressions list`, `forwards list`: what was kept, in order, in the contract's keys."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+Document = Callable[..., Any]
+Lines = Callable[..., str]
+
+STORE = ("--store", "sqlite:///mail.db")
+REPLIES = {
+    "ann@x.example": "250 2.0.0 queued",
+    "jo@x.example": "251 User not local; will forward to <jo@new.example>",
+    "ghost@x.example": "550 5.1.1 no such user",
+    "bare@x.example": "550",
+    "bob@x.example": "550 5.7.1 blocked by policy",
+}
+LISTS = [("log",), ("suppressions", "list"), ("forwards", "list")]
+
+
+@pytest.fixture(autouse=True)
+def _past(run: Run, lines: Lines) -> None:
+    attempts = (
+        {"reply": reply, "command": "RCPT", "recipient": to, "now": f"2026-01-01T00:00:0{n}Z", "attempt_id": f"a{n}"}
+        for n, (to, reply) in enumerate(REPLIES.items())
+    )
+    run("observe", "--batch", lines(*reversed(list(attempts))), *STORE)
+
+
+def test_the_log_has_a_decision_for_each_attempt_the_oldest_first(document: Document) -> None:
+    logged = document("log", *STORE)
+    assert [each["id"] for each in logged] == ["a0", "a1", "a2", "a3", "a4"]
+    assert [each["recipient"] for each in logged] == list(REPLIES)
+    assert [each["outcome"] for each in logged] == list(REPLIES.values())
+    about = ["id", "at", "recipient", "message_id", "attempt", "outcome"]
+    assert list(logged[0])[:9] == [*about, "action", "final", "category"]
+
+
+def test_the_log_can_be_cut_to_a_recipient_and_to_the_newest(document: Document) -> None:
+    assert [each["id"] for each in document("log", *STORE, "--last", "2")] == ["a3", "a4"]
+    assert [each["id"] for each in document("log", *STORE, "--to", "GHOST@x.example")] == ["a2"]
+    assert document("log", *STORE, "--to", "nobody@x.example") == []
+
+
+def test_suppressions_have_the_keys_of_the_contract_the_oldest_first(document: Document) -> None:
+    entries = document("suppressions", "list", *STORE, "--now", "2026-01-01T01:00:00Z")
+    keys = ["address", "scope", "strength", "reason", "rule", "reply", "since", "expires_at"]
+    assert [list(each) for each in entries] == [keys, keys]
+    assert [each["address"] for each in entries] == ["ghost@x.example", "bare@x.example"]
+    assert entries[0]["rule"]["id"] == "no-such-mailbox"
+
+
+def test_expired_suppressions_are_shown_only_when_all_are_asked_for(document: Document) -> None:
+    later = ("--now", "2026-02-01T00:00:00Z")
+    active = document("suppressions", "list", *STORE, *later)
+    assert [each["address"] for each in active] == ["ghost@x.example"]
+    assert len(document("suppressions", "list", "--all", *STORE, *later)) == 2
+
+
+def test_forwards_have_the_keys_of_the_contract(document: Document) -> None:
+    (note,) = document("forwards", "list", *STORE)
+    assert list(note) == ["address", "forward_path", "state", "reply", "since"]
+    assert (note["address"], note["forward_path"], note["state"]) == ("jo@x.example", "jo@new.example", "pending")
+
+
+def test_a_policy_refusal_suppresses_nobody(document: Document) -> None:
+    assert "bob@x.example" not in str(document("suppressions", "list", "--all", *STORE))
+
+
+@pytest.mark.parametrize(
+    ("words", "row"),
+    [(LISTS[0], "RCPT: 251 User not local"), (LISTS[1], "ghost@x.example"), (LISTS[2], "jo@new.example")],
+)
+def test_text_shows_the_same_rows(words: tuple[str, ...], row: str, run: Run) -> None:
+    shown = run(*words, *STORE, *(("--now", "2026-01-02T00:00:00Z") if words[0] == "suppressions" else ())).stdout
+    assert row in shown
+
+
+@pytest.mark.parametrize("words", LISTS)
+def test_a_list_of_a_store_that_is_not_there_is_unavailable_and_makes_none(words: tuple[str, ...], run: Run) -> None:
+    result = run(*words, "--store", "sqlite:///other.db", status=3)
+    assert result.stderr == "mailverdict: no such store: `other.db`\n"
+
+
+@pytest.mark.parametrize("words", LISTS)
+def test_a_list_of_an_empty_store_is_an_empty_array(words: tuple[str, ...], document: Document) -> None:
+    assert document(*words, "--store", "memory:") == []
+
+
+@pytest.mark.parametrize("words", LISTS)
+def test_lists_take_the_store_of_the_environment(words: tuple[str, ...], run: Run) -> None:
+    env = {"MAILVERDICT_STORE": STORE[1]}
+    assert run(*words, "--format", "json", env=env).stdout == run(*words, "--format", "json", *STORE).stdout
+
+
+def test_the_newest_none_are_no_number(run: Run) -> None:
+    assert "--last" in run("log", "--last", "0", *STORE, status=2).stderr
