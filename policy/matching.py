@@ -1,4 +1,4 @@
-"""Which of many markers occur in a text: the one port to the search engine, linear in the text.
+"""The one port to text search, linear in the text whatever a stranger wrote: many markers at once, or one pattern.
 
 A marker is a phrase, compared by words: case, punctuation and white space do not count, `over-quota` is found by
 `over quota`, and it starts and ends at word borders unless a `*` at its end leaves that end open. Scripts that write
@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 
 import ahocorasick
+
+from policy.text import clean
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff]")
@@ -47,3 +49,62 @@ def _needle(marker: str) -> str:
     if _UNSPACED.search(marker):
         return needle.strip()
     return needle[:-1] if marker.endswith("*") else needle
+
+
+class PatternError(ValueError):
+    """A pattern that the engine does not take; one line says why and what to write instead."""
+
+
+class Pattern:
+    """A pattern in the dialect of RE2: no look-around, no back-references, and so linear time on any text.
+
+    Raises:
+        PatternError: for what RE2 refuses.
+
+    >>> Pattern("user .* unknown").found("the user jo is unknown")
+    True
+    """
+
+    def __init__(self, pattern: str) -> None:
+        import re2  # 20 ms, and most policies have no pattern
+
+        self.pattern = pattern
+        if len(pattern) > _PATTERN_LIMIT:
+            raise PatternError(f"pattern is over {_PATTERN_LIMIT} characters")
+        for construct, what in _NOT_LINEAR.items():
+            if construct in pattern:
+                raise PatternError(f"`{construct}` ({what}) cannot be searched in linear time; {_INSTEAD[what]}")
+        options = re2.Options()
+        options.case_sensitive = False
+        options.log_errors = False
+        options.max_mem = _PATTERN_MEMORY
+        try:
+            self._regex = re2.compile(pattern, options)
+        except re2.error as error:
+            said = error.args[0] if error.args else error
+            said = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+            raise PatternError(f"pattern cannot be read: {clean(str(said), limit=200)}") from None
+
+    def found(self, text: str) -> bool:
+        """Does the pattern occur anywhere in `text`, which is folded already?"""
+        return self._regex.search(text) is not None
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.pattern!r})"
+
+
+_PATTERN_LIMIT = 1000
+_PATTERN_MEMORY = 1 << 20  # octets for the compiled program: bounds what a repetition such as (a{1000}){1000} may take
+_NOT_LINEAR = {
+    "(?=": "look-ahead",
+    "(?!": "look-ahead",
+    "(?<=": "look-behind",
+    "(?<!": "look-behind",
+    "\\1": "back-reference",
+    "(?P=": "back-reference",
+}
+_INSTEAD = {
+    "look-ahead": "write what must not be there under `not`, and what must under a condition of its own",
+    "look-behind": "write what must not be there under `not`, and what must under a condition of its own",
+    "back-reference": "write the words out",
+}

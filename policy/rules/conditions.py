@@ -8,6 +8,7 @@ from attrs import frozen
 
 from policy.attempt import Command, Custody, Failure
 from policy.diagnosis.category import Category, Fault, Weight
+from policy.matching import Pattern, PatternError
 from policy.rules.reading import Read, Report, choice, domain, fields, flag, members, number, several, shown, string
 from policy.rules.rule import Condition, Facts, below
 from policy.text import fold
@@ -81,6 +82,15 @@ def _tags(report: Report, node: Node) -> tuple[str, str] | None:
     return None
 
 
+def _pattern(report: Report, node: Node) -> Pattern | None:
+    text = string(report, node)
+    try:
+        return None if text is None else Pattern(text)
+    except PatternError as error:
+        report.problem(node, "bad-pattern", str(error))
+        return None
+
+
 def _matches_code(facts: Facts, code: str) -> bool:
     reply = facts.reply
     if reply is None or reply.code is None:
@@ -111,6 +121,7 @@ CONDITIONS: dict[str, tuple[Read[Any], Callable[[Facts, Any], bool]]] = {
     "fault": (choice(members(Fault), "fault"), lambda facts, value: facts.diagnosis.fault is value),
     "weight": (choice(members(Weight), "weight"), lambda facts, value: facts.diagnosis.weight is value),
     "text": (_phrase, lambda facts, value: value in facts.text),
+    "pattern": (_pattern, lambda facts, value: value.found(facts.text)),
     "domain": (
         domain,
         lambda facts, value: facts.attempt.recipient is not None and below(facts.attempt.recipient.domain, value),
@@ -130,11 +141,25 @@ CONDITIONS: dict[str, tuple[Read[Any], Callable[[Facts, Any], bool]]] = {
 }
 
 
+def _read_not(report: Report, node: Node) -> tuple[Condition, ...]:
+    if isinstance(node, Mapping) and any(key.text == "not" for key, _ in node.items):
+        report.problem(node, "nested-not", "`not` inside `not` says nothing that a condition would not")
+        return ()
+    return read_when(report, node)
+
+
+def _none_holds(facts: Facts, conditions: tuple[Condition, ...]) -> bool:
+    return not any(condition.holds(facts) for condition in conditions)
+
+
 def read_when(report: Report, node: Node) -> tuple[Condition, ...]:
-    """Read a `when` map: all its conditions must hold, and of each one value."""
-    found = fields(report, node, "`when`", CONDITIONS)
+    """Read a `when` map: all its conditions must hold, of each one value, and none of those under `not`."""
+    found = fields(report, node, "`when`", (*CONDITIONS, "not"))
     conditions = []
     for key, value in found.items():
+        if key == "not":
+            conditions.append(Condition("not", (_read_not(report, value),), _none_holds))
+            continue
         read, test = CONDITIONS[key]
         values = several(read)(report, value)
         if values is not None:
