@@ -40,7 +40,7 @@ def _place(attempt: Attempt, diagnosis: Diagnosis) -> str:
     if attempt.command is None:
         return (
             ""
-            if diagnosis.weight is Weight.STRONG
+            if diagnosis.weight is not Weight.WEAK
             else "the command is not known and the reply does not say it plainly"
         )
     return f"a reply to {attempt.command.value} does not speak of a recipient"

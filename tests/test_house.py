@@ -33,7 +33,7 @@ HOMES = {
 ASSEMBLERS = ("cli", "service")  # kinds of adapters that put the others together
 
 TEST_KIT = "policy/testing/"  # tests need the world
-READERS = ("policy/rules/source.py", "policy/diagnosis/knowledge.py")  # read rules and knowledge, at first use
+READERS = ("policy/rules/source.py", "policy/diagnosis/datafile.py")  # read rules and knowledge, at first use
 WORLD = frozenset(
     [
         "asyncio",

@@ -49,10 +49,11 @@ class Fault(Enum):
 
 
 class Weight(Enum):
-    """How plainly the outcome says it: in so many words or by a status of its own, or merely by its code."""
+    """How plainly the outcome says it."""
 
-    STRONG = "strong"
-    WEAK = "weak"
+    STRONG = "strong"  # in so many words, or by a status of its own
+    FAIR = "fair"  # by a stock phrase, or a status that a provider bends
+    WEAK = "weak"  # merely by its code
 
 
 class EvidenceKind(Enum):
@@ -65,6 +66,10 @@ class EvidenceKind(Enum):
     FORM = "form"  # a flaw of the reply, or a reply that its command cannot have
     FORWARD_PATH = "forward-path"
     HINT = "hint"  # a time to wait that the reply names
+    BLOCKLIST = "blocklist"
+    SUPPORT_CODE = "support-code"
+    URL = "url"
+    SUGGESTION = "suggestion"  # a domain that was likelier meant
     HISTORY = "history"
     LAW = "law"  # a law of the design kept a rule from doing more
 

@@ -1,29 +1,31 @@
-"""What an outcome means: the evidence is weighed from the plainest to the vaguest, and the first that speaks decides.
+"""What an outcome means: a failure says it itself, a reply by its form, and else by all that speaks in it.
 
-1. a failure without a reply says what it is;
-2. the form: no readable code, bytes out of step, or a reply that its command cannot have is a protocol error;
-3. 2yz and 3yz are success;
-4. words, since one code has many meanings (Yandex says `550 5.7.1 No such user`, others `550 5.1.1 blocked`);
-5. the enhanced status, as this provider uses it, else as IANA registers it;
-6. the code alone, and that is weak: an unexplained 550 to RCPT means the mailbox, anywhere else it means nothing.
+1. A failure without a reply says what it is.
+2. The form: no readable code, bytes out of step, or a reply that its command cannot have is a protocol error.
+3. 2yz and 3yz are success.
+4. Any other reply is weighed (`policy.diagnosis.weighing`): words, the enhanced status as this provider uses it or as
+   IANA registers it, and the code. Words weigh most, since one code has many meanings (Yandex says `550 5.7.1 No such
+   user`, others `550 5.1.1 blocked`). The code alone is weak: an unexplained 550 to RCPT means the mailbox, elsewhere
+   nothing.
 """
-
-import re
 
 from policy.address import Address
 from policy.attempt import Attempt, Command, Failure
 from policy.diagnosis.category import Category, Diagnosis, Evidence, EvidenceKind, Fault, Weight
 from policy.diagnosis.hints import retry_after
 from policy.diagnosis.knowledge import Finding, Knowledge
+from policy.diagnosis.stated import stated
+from policy.diagnosis.weighing import weigh
 from policy.forward import forward_path
 from policy.reply import Flaw, Reply
-from policy.text import SafeText, clean, searchable
+from policy.text import clean, searchable
 
 _VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)
 _NOTHING_KNOWN = Finding(
     category=Category.UNKNOWN,
     fault=Fault.NONE,
     weight=Weight.WEAK,
+    points=0,
     meaning="nothing in the reply says more than its class",
     remedy="Read the reply: it has no wording, status or code that is known here.",
 )
@@ -31,11 +33,17 @@ _PROTOCOL_ERROR = Finding(
     category=Category.PROTOCOL_ERROR,
     fault=Fault.RECEIVER,
     weight=Weight.STRONG,
+    points=0,
     meaning="the server does not speak SMTP as RFC 5321 has it",
     remedy="Look at the conversation itself; a proxy, a firewall or a broken server answered out of turn.",
 )
 _ACCEPTED = Finding(
-    category=Category.ACCEPTED, fault=Fault.NONE, weight=Weight.STRONG, meaning="the server said yes", remedy=""
+    category=Category.ACCEPTED,
+    fault=Fault.NONE,
+    weight=Weight.STRONG,
+    points=0,
+    meaning="the server said yes",
+    remedy="",
 )
 
 
@@ -48,9 +56,15 @@ def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Di
     outcome = attempt.outcome
     if isinstance(outcome, Failure):
         finding = knowledge.failures[outcome]
-        return _diagnosis(finding, (_evidence(EvidenceKind.FAILURE, outcome.value, finding.meaning),))
+        beside, remedy = stated(clean(""), attempt.recipient, finding)
+        said = _evidence(EvidenceKind.FAILURE, outcome.value, finding.meaning)
+        return _diagnosis(finding, (said, *beside), remedy=remedy)
     path_reply = outcome if attempt.rcpt_reply is None or outcome.klass != 2 else attempt.rcpt_reply
     finding, evidence = _read(knowledge, outcome, attempt.command, provider, attempt.recipient)
+    remedy = finding.remedy
+    if outcome.klass in (4, 5):
+        beside, remedy = stated(outcome.text, attempt.recipient, finding)
+        evidence = (*evidence, *beside)
     hint = retry_after(searchable(outcome.text)) if outcome.klass == 4 else None
     if hint is not None:
         says = f"asks to wait {int(hint.total_seconds())} seconds"
@@ -61,7 +75,7 @@ def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Di
     if path is not None:
         says = f"the server names this address in its {path_reply.code}; untrusted, for a person to approve"
         evidence = (*evidence, _evidence(EvidenceKind.FORWARD_PATH, path.quoted, says))
-    return _diagnosis(finding, evidence, retry_after=hint, forward_path=path)
+    return _diagnosis(finding, evidence, remedy=remedy, retry_after=hint, forward_path=path)
 
 
 def _read(
@@ -74,20 +88,10 @@ def _read(
     code = _evidence(EvidenceKind.CODE, str(reply.code), f"class {reply.klass}yz")
     if reply.klass in (2, 3):
         return _positive(reply, command, code, flaws)
-    found: list[tuple[Finding, Evidence]] = []
-    text = searchable(_without_domain(reply.text, recipient))
-    for signature, marker in knowledge.wordings(reply, command, provider, text):
-        phrase = marker.removesuffix("*")
-        found.append((signature.finding, _evidence(EvidenceKind.WORDING, phrase, _says(signature.finding))))
-    if reply.enhanced is not None and (finding := knowledge.status(reply.enhanced, provider)):
-        found.append((finding, _evidence(EvidenceKind.ENHANCED_STATUS, str(reply.enhanced), _says(finding))))
-    if reply.code is not None and (finding := knowledge.code(reply.code, command)):
-        answers = f"{reply.code} to {command.value}" if command else str(reply.code)
-        found.append((finding, _evidence(EvidenceKind.CODE, answers, _says(finding))))
-    telling = [pair for pair in found if pair[0].category is not Category.UNKNOWN]
-    if not telling:
+    weighing = weigh(knowledge, reply, command, provider, recipient)
+    if weighing.deciding is None:
         return _NOTHING_KNOWN, (code, *flaws)
-    return telling[0][0], (*(evidence for _, evidence in telling), *flaws)
+    return weighing.deciding, (*(each.evidence for each in weighing.telling), *flaws)
 
 
 def _positive(
@@ -102,26 +106,14 @@ def _positive(
     return _PROTOCOL_ERROR, (wrong, *flaws)
 
 
-def _without_domain(text: SafeText, recipient: Address | None) -> str:
-    """Take the recipient's domain out of the text: `spam.example` must not decide either."""
-    if recipient is None:
-        return text
-    return re.sub(re.escape(recipient.domain), "-", text, flags=re.IGNORECASE)
-
-
 def _diagnosis(finding: Finding, evidence: tuple[Evidence, ...], **facts: object) -> Diagnosis:
     return Diagnosis(
         category=finding.category,
         fault=finding.fault,
         weight=finding.weight,
-        remedy=finding.remedy,
         evidence=evidence,
         **facts,  # type: ignore[arg-type]
     )
-
-
-def _says(finding: Finding) -> str:
-    return f"{finding.category.value}: {finding.meaning}" if finding.meaning else finding.category.value
 
 
 def _evidence(kind: EvidenceKind, value: str, says: str) -> Evidence:

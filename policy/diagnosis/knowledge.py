@@ -3,30 +3,30 @@
 The files are ours and their schema is held by tests; they are read once, at first use, never at import.
 """
 
-import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
 from policy.attempt import Command, Failure
 from policy.diagnosis.category import Category, Fault, Weight
-from policy.matching import Markers
+from policy.diagnosis.datafile import data_files, digest, read_data
+from policy.matching import Markers, Pattern
 from policy.reply import EnhancedStatus, Reply
-from policy.yamlfile import Problem, plain, read_yaml
 
-FILES = ("statuses.yaml", "codes.yaml", "failures.yaml", "remedies.yaml", "signatures.yaml")
+_POINTS = {Weight.STRONG: 3, Weight.FAIR: 3, Weight.WEAK: 2}  # of a status; a code alone has 1
 
 
 @frozen(kw_only=True)
 class Finding:
-    """What one entry of the knowledge says of an outcome."""
+    """What one entry of the knowledge says of an outcome, and how much that counts (1 a hint, 8 unmistakable)."""
 
     category: Category
     fault: Fault
     weight: Weight
+    points: int
     meaning: str
     remedy: str
 
@@ -38,6 +38,7 @@ class Signature:
     Args:
         any: markers of which one must occur; the others only confirm.
         all: markers that must all occur besides.
+        pattern: asked only when the markers hold, on the same text.
         none: markers of which none may occur (`not` in the file).
         klass: first digits of the code; () for any. A reply without a code has none of them.
         codes, commands, providers: () for any.
@@ -51,39 +52,70 @@ class Signature:
     none: tuple[str, ...] = ()
     klass: tuple[int, ...] = ()
     codes: tuple[int, ...] = ()
+    enhanced: tuple[EnhancedStatus, ...] = ()
     commands: tuple[Command, ...] = ()
     providers: tuple[str, ...] = ()
+    pattern: Pattern | None = None
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
 
-    def matches(self, reply: Reply, command: Command | None, provider: str | None, found: frozenset[str]) -> bool:
-        """Does it hold of a reply in which the markers `found` occur?"""
-        return (
-            (not self.klass or reply.klass in self.klass)
-            and (not self.codes or reply.code in self.codes)
-            and (not self.commands or command in self.commands)
-            and (not self.providers or provider in self.providers)
-            and not found.isdisjoint(self.any)
-            and found.issuperset(self.all)
-            and found.isdisjoint(self.none)
+    def hindrance(self, reply: Reply, command: Command | None, provider: str | None, found: frozenset[str]) -> str:
+        """Why it does not hold of a reply in which the markers `found` occur; an empty text when it does."""
+        forbidden = sorted(found.intersection(self.none))
+        missing = [marker for marker in self.all if marker not in found]
+        checks = (
+            (not found.isdisjoint(self.any), "none of its phrases occurs"),
+            (not self.klass or reply.klass in self.klass, f"is for class {self.klass}"),
+            (not self.codes or reply.code in self.codes, f"is for codes {self.codes}"),
+            (
+                not self.enhanced or reply.enhanced in self.enhanced,
+                f"is for status {', '.join(map(str, self.enhanced))}",
+            ),
+            (not self.commands or command in self.commands, f"is for {', '.join(c.value for c in self.commands)}"),
+            (not self.providers or provider in self.providers, f"is for {', '.join(self.providers)}"),
+            (not missing, f"`{missing[:1]}` is missing"),
+            (not forbidden, f"`{', '.join(forbidden)}` speaks against it"),
         )
+        return next((why for holds, why in checks if not holds), "")
 
 
 @frozen(kw_only=True, eq=False)
 class Knowledge:
-    """All of it. `statuses` is keyed by `X.1.1` and, where a provider differs, by (provider, `5.4.1`)."""
+    """All of it.
+
+    Args:
+        statuses: by `X.1.1`; provider_statuses: by (provider, `5.4.1`), where a provider differs.
+        codes: by (code, command); command None: any other.
+        precedence: of two categories with equal points the one that stands first wins.
+        version: digest of the data files.
+    """
 
     statuses: dict[str, Finding]
     provider_statuses: dict[tuple[str, str], Finding]
     codes: dict[tuple[int, Command | None], Finding]
     failures: dict[Failure, Finding]
     signatures: tuple[Signature, ...]
+    precedence: tuple[Category, ...]
     version: str
     markers: Markers = field(init=False)
+    _by_marker: dict[str, tuple[int, ...]] = field(init=False)
 
     @markers.default
     def _markers(self) -> Markers:
         return Markers(marker for each in self.signatures for marker in (*each.any, *each.all, *each.none))
+
+    @_by_marker.default
+    def _signatures_by_marker(self) -> dict[str, tuple[int, ...]]:
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, signature in enumerate(self.signatures):
+            for marker in signature.any:
+                places[marker].append(place)
+        return {marker: tuple(found) for marker, found in places.items()}
+
+    def touched(self, found: frozenset[str]) -> Iterator[Signature]:
+        """Yield, in file order, the signatures one of whose `any` is among the markers `found`: no others can match."""
+        for place in sorted({place for marker in found for place in self._by_marker.get(marker, ())}):
+            yield self.signatures[place]
 
     def status(self, enhanced: EnhancedStatus, provider: str | None) -> Finding | None:
         """What an enhanced status means, at this provider or by the IANA registry."""
@@ -99,42 +131,44 @@ class Knowledge:
     ) -> Iterator[tuple[Signature, str]]:
         """Yield the signatures that match, in file order, each with the longest of its markers that occurs."""
         found = self.markers.found(text)
-        if not found:
-            return
-        for each in self.signatures:
-            if each.matches(reply, command, provider, found):
+        for each in self.touched(found):
+            if each.hindrance(reply, command, provider, found):
+                continue
+            if not each.pattern or each.pattern.found(text):
                 yield each, max((marker for marker in each.any if marker in found), key=lambda m: (len(m), m))
 
 
 @cache
 def shipped_knowledge() -> Knowledge:
     """Read the data files; the same value each time."""
-    contents = {name: Path(__file__).with_name(name).read_bytes() for name in FILES}
-    tables = {name: _table(name, content) for name, content in contents.items()}
-    remedies = {Category(entry["category"]): entry["remedy"] for entry in tables["remedies.yaml"]}
+    signatures = [entry for name in data_files() if name.startswith("signatures/") for entry in read_data(name)]
+    remedies = {Category(entry["category"]): entry["remedy"] for entry in read_data("categories.yaml")}
 
-    def finding(entry: dict[str, Any]) -> Finding:
+    def finding(entry: dict[str, Any], points: int | None = None) -> Finding:
         category = Category(entry["category"])
+        weight = Weight(entry.get("weight", "strong"))
         return Finding(
             category=category,
             fault=Fault(entry["fault"]),
-            weight=Weight(entry.get("weight", "strong")),
+            weight=weight,
+            points=points or int(entry.get("points", _POINTS[weight])),
             meaning=entry.get("meaning", ""),
             remedy=entry.get("remedy", remedies.get(category, "")),
         )
 
-    statuses = tables["statuses.yaml"]
+    statuses = read_data("statuses.yaml")
     return Knowledge(
         statuses={entry["status"]: finding(entry) for entry in statuses if "provider" not in entry},
         provider_statuses={(e["provider"], e["status"]): finding(e) for e in statuses if "provider" in e},
         codes={
-            (int(entry["code"]), command and Command(command)): finding(entry)
-            for entry in tables["codes.yaml"]
+            (int(entry["code"]), command and Command(command)): finding(entry, points=1)
+            for entry in read_data("codes.yaml")
             for command in entry.get("commands", [None])
         },
-        failures={Failure(entry["failure"]): finding(entry) for entry in tables["failures.yaml"]},
-        signatures=tuple(_signature(entry, finding(entry)) for entry in tables["signatures.yaml"]),
-        version=hashlib.sha256(b"\0".join(contents.values())).hexdigest(),
+        failures={Failure(entry["failure"]): finding(entry) for entry in read_data("failures.yaml")},
+        signatures=tuple(_signature(each, finding(each)) for each in signatures),
+        precedence=tuple(remedies),
+        version=digest(),
     )
 
 
@@ -147,17 +181,10 @@ def _signature(entry: dict[str, Any], finding: Finding) -> Signature:
         none=tuple(entry.get("not", ())),
         klass=tuple(map(int, entry.get("class", ()))),
         codes=tuple(map(int, entry.get("codes", ()))),
+        pattern=Pattern(entry["pattern"]) if "pattern" in entry else None,
+        enhanced=tuple(map(EnhancedStatus.parse, entry.get("enhanced", ()))),
         commands=tuple(map(Command, entry.get("commands", ()))),
         providers=tuple(entry.get("providers", ())),
         yes=tuple(entry["yes"]),
         no=tuple(entry["no"]),
     )
-
-
-def _table(name: str, content: bytes) -> list[dict[str, Any]]:
-    problems: list[Problem] = []
-    node = read_yaml(content, name, problems)
-    if problems or node is None:
-        raise ValueError("; ".join(map(str, problems)) or f"{name}: empty")
-    entries: list[dict[str, Any]] = plain(node)
-    return entries

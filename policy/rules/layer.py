@@ -27,7 +27,7 @@ from policy.rules.reading import (
     shown,
     string,
 )
-from policy.rules.rule import Lasting, Provider, Rule, Then
+from policy.rules.rule import Lasting, Provider, Rule, Then, spoken_name
 from policy.rules.terms import MODIFIERS, ONLY_WITH, route, schedule, stream, suppression
 from policy.yamlfile import Mapping as MappingNode
 from policy.yamlfile import Node, Problem, Scalar, Sequence
@@ -169,11 +169,23 @@ class _LayerReader:
             rules = {k.text: v for k, v in value.items}.get("rules") if isinstance(value, MappingNode) else None
             if rules is not None:
                 self.provider_rules[key.text] = self.rules(report, rules)
+        self.check_names(node, providers)
         return providers
 
+    def check_names(self, node: Node, providers: dict[str, Provider]) -> None:
+        """In one file a name means one provider."""
+        meant = {spoken_name(name): name for name in providers}
+        for key, value in node.items if isinstance(node, MappingNode) else ():
+            for name in providers[key.text].names if key.text in providers else ():
+                first = meant.setdefault(spoken_name(name), key.text)
+                if first != key.text:
+                    message = f"`{name}` means the provider `{first}` already"
+                    self.report.problem(value, "duplicate-name", message)
+
     def provider(self, report: Report, node: Node) -> Provider | None:
-        found = fields(report, node, "a provider", ("mx", "domains", "rules"))
-        lists = {key: several(domain)(report, found[key]) or () for key in ("mx", "domains") if key in found}
+        found = fields(report, node, "a provider", ("mx", "domains", "names", "rules"))
+        reads = {"mx": domain, "domains": domain, "names": identifier}
+        lists = {key: several(read)(report, found[key]) or () for key, read in reads.items() if key in found}
         return Provider(**lists)
 
     def domains(self, report: Report, node: Node) -> dict[str, tuple[Rule, ...]]:

@@ -16,7 +16,7 @@ from policy.decision import Strength
 from policy.diagnosis.knowledge import Knowledge
 from policy.retry import Schedule
 from policy.rules.layer import Layer
-from policy.rules.rule import Facts, Lasting, Provider, Rule, below
+from policy.rules.rule import Facts, Lasting, Provider, Rule, below, spoken_name
 
 _Scoped = Mapping[str, tuple[Rule, ...]]
 
@@ -34,11 +34,22 @@ class Policy:
     knowledge: Knowledge
     version: str
     providers: Mapping[str, Provider] = field(init=False)
+    _called: Mapping[str, str] = field(init=False)
     _live: tuple[tuple[_Scoped, _Scoped, tuple[Rule, ...]], ...] = field(init=False)
 
     @providers.default
     def _providers(self) -> Mapping[str, Provider]:
         return {name: each for layer in reversed(self.layers) for name, each in layer.providers.items()}
+
+    @_called.default
+    def _by_spoken_name(self) -> Mapping[str, str]:
+        """Providers by every name they go by: an own name beats another's other name, a higher layer a lower one."""
+        called: dict[str, str] = {}
+        for layer in reversed(self.layers):
+            for name, each in layer.providers.items():
+                if self.providers[name] is each:
+                    called.update((spoken_name(other), name) for other in each.names)
+        return called | {spoken_name(name): name for name in self.providers}
 
     @_live.default
     def _without_replaced_rules(self) -> tuple[tuple[_Scoped, _Scoped, tuple[Rule, ...]], ...]:
@@ -68,9 +79,14 @@ class Policy:
             yield from everyone
 
     def provider_of(self, attempt: Attempt) -> str | None:
-        """The provider: as the caller says, else by the MX's name, else by the recipient's domain; None: not known."""
+        """The provider: as the caller says, else by the MX's name, else by the recipient's domain; None: not known.
+
+        A name that no provider goes by counts as if the caller had said nothing.
+        """
         if attempt.provider in self.providers:
             return attempt.provider
+        if attempt.provider is not None and (called := self._called.get(spoken_name(attempt.provider))):
+            return called
         if attempt.mx is not None:
             for name, provider in self.providers.items():
                 if any(below(attempt.mx, suffix) for suffix in provider.mx):

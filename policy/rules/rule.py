@@ -123,10 +123,24 @@ class Lasting:
 
 @frozen(kw_only=True)
 class Provider:
-    """A mailbox provider: host names of its MX and domains of its mailboxes, each with all below it."""
+    """A mailbox provider: host names of its MX and domains of its mailboxes, each with all below it.
+
+    Args:
+        names: other names by which callers may call it; only the rules' own name stands in conditions.
+    """
 
     mx: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def spoken_name(name: str) -> str:
+    """Return the form in which providers' names are compared: letters and digits only, without case.
+
+    >>> spoken_name("Microsoft 365")
+    'microsoft365'
+    """
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def below(name: str, parent: str) -> bool:

@@ -30,7 +30,7 @@ def meaning(
 @pytest.mark.parametrize(
     ("reply", "category", "weight", "kinds"),
     [
-        ("550 5.7.1 No such user", "bad-mailbox", "strong", ["wording", "enhanced-status", "code"]),
+        ("550 5.7.1 No such user", "bad-mailbox", "strong", ["wording", "code", "enhanced-status"]),
         ("550 5.1.1 Your reputation is bad", "reputation-block", "strong", ["wording", "enhanced-status", "code"]),
         ("550 5.2.1 Hm", "inactive-mailbox", "strong", ["enhanced-status", "code"]),
         ("550 5.7.1 Hm", "policy-other", "weak", ["enhanced-status", "code"]),
@@ -227,7 +227,7 @@ def test_any_wait_is_bounded(text: str) -> None:
     assert wait is None or timedelta(seconds=1) <= wait <= LONGEST_HINT
 
 
-def test_weak_and_strong_are_what_rules_may_ask_for() -> None:
+def test_weak_fair_and_strong_are_what_rules_may_ask_for() -> None:
     assert meaning("550").weight is Weight.WEAK
     assert meaning("550 No such user").weight is Weight.STRONG
-    assert meaning("550 Requested action not taken: mailbox unavailable").weight is Weight.WEAK
+    assert meaning("550 Requested action not taken: mailbox unavailable").weight is Weight.FAIR

@@ -1,19 +1,15 @@
-"""The data files of the diagnosis: complete, of one schema, and each signature right about its own examples."""
+"""The data files of the diagnosis: complete and of one schema. The signatures have tests of their own."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import policy.diagnosis.knowledge as module
-from policy.attempt import Attempt, Command, Failure
-from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
-from policy.diagnosis.diagnose import diagnose
-from policy.diagnosis.knowledge import FILES, Signature, shipped_knowledge
-from policy.reply import Reply, parse_reply
-from policy.text import fold, searchable
-from policy.yamlfile import Problem, plain, read_yaml
+from policy.attempt import Command, Failure
+from policy.diagnosis.category import Category, Fault, Weight
+from policy.diagnosis.datafile import data_files, read_data
+from policy.diagnosis.knowledge import shipped_knowledge
+from policy.rules.source import load_policy
 
 KNOWLEDGE = shipped_knowledge()
 
@@ -26,13 +22,9 @@ SCHEMAS: dict[str, tuple[set[str], set[str]]] = {
     "statuses.yaml": ({"status", "category", "fault", "meaning"}, FINDING | {"provider"}),
     "codes.yaml": ({"code", "category", "fault", "weight", "meaning"}, FINDING | {"commands"}),
     "failures.yaml": ({"failure", "category", "fault", "meaning", "remedy"}, FINDING),
-    "remedies.yaml": ({"category", "remedy"}, set()),
-    "signatures.yaml": (
-        {"id", "category", "fault", "any", "yes", "no"},
-        FINDING | {"all", "not", "class", "codes", "commands", "providers"},
-    ),
+    "categories.yaml": ({"category", "remedy"}, set()),
 }
-PROVIDERS = {"google", "microsoft", "yahoo", "apple"}
+PROVIDERS = set(load_policy().providers)
 CLOSED = {
     "category": {each.value for each in Category},
     "fault": {each.value for each in Fault},
@@ -40,21 +32,12 @@ CLOSED = {
     "failure": {each.value for each in Failure},
     "provider": PROVIDERS,
 }
-LISTS = {
-    "commands": {each.value for each in Command},
-    "class": {"4", "5"},
-    "codes": {str(code) for code in range(400, 600)},
-    "providers": PROVIDERS,
-}
+LISTS = {"commands": {each.value for each in Command}}
 
 
 def table(file: str) -> list[dict[str, Any]]:
     """The entries of a data file, as it writes them."""
-    problems: list[Problem] = []
-    node = read_yaml(Path(module.__file__).with_name(file).read_bytes(), file, problems)
-    assert node is not None
-    assert problems == []
-    entries: list[dict[str, Any]] = plain(node)
+    entries: list[dict[str, Any]] = read_data(file)
     return entries
 
 
@@ -67,12 +50,10 @@ def mistakes(file: str, entry: dict[str, Any]) -> list[str]:
     for key, value in entry.items():
         if key in LISTS and not (isinstance(value, list) and value and LISTS[key].issuperset(value)):
             found.append(f"`{key}: {value}`")
-        if key in ("any", "all", "not", "yes", "no") and not (isinstance(value, list) and all(value) and value):
-            found.append(f"`{key}` must be a list of texts")
     return found
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", SCHEMAS)
 def test_every_entry_keeps_the_schema_of_its_file(file: str) -> None:
     assert [(entry, found) for entry in table(file) if (found := mistakes(file, entry))] == []
 
@@ -86,9 +67,7 @@ def test_every_entry_keeps_the_schema_of_its_file(file: str) -> None:
         ("codes.yaml", {"commands": ["RCTP"]}),
         ("codes.yaml", {"commands": "RCPT"}),
         ("failures.yaml", {"failure": "tired"}),
-        ("remedies.yaml", {"fault": "none"}),
-        ("signatures.yaml", {"class": ["2"]}),
-        ("signatures.yaml", {"not": []}),
+        ("categories.yaml", {"fault": "none"}),
     ],
 )
 def test_an_entry_against_the_schema_is_seen(file: str, change: dict[str, Any]) -> None:
@@ -118,7 +97,7 @@ def test_a_code_alone_says_everything_weakly_but_556() -> None:
 
 
 def test_every_category_has_one_remedy_and_only_a_yes_needs_none() -> None:
-    remedies = [(entry["category"], entry["remedy"]) for entry in table("remedies.yaml")]
+    remedies = [(entry["category"], entry["remedy"]) for entry in table("categories.yaml")]
     assert sorted(category for category, _ in remedies) == sorted(each.value for each in Category)
     assert [category for category, remedy in remedies if not remedy] == ["accepted"]
 
@@ -130,72 +109,14 @@ def test_every_failure_has_one_finding() -> None:
 
 @pytest.mark.parametrize("category", ["reputation-block", "policy-other", "spam-content", "sender-rejected"])
 def test_a_refusal_for_policy_says_to_check_reputation_and_authentication(category: str) -> None:
-    remedy = next(entry["remedy"] for entry in table("remedies.yaml") if entry["category"] == category)
+    remedy = next(entry["remedy"] for entry in table("categories.yaml") if entry["category"] == category)
     assert all(word in remedy for word in ("SPF", "DKIM", "DMARC"))
-
-
-def test_signatures_have_names_of_their_own() -> None:
-    ids = Counter(signature.id for signature in KNOWLEDGE.signatures)
-    assert [id_ for id_, count in ids.items() if count > 1] == []
-
-
-SIGNATURES = pytest.mark.parametrize("signature", KNOWLEDGE.signatures, ids=lambda signature: signature.id)
-
-
-@SIGNATURES
-def test_markers_are_as_texts_are_searched_and_stand_once(signature: Signature) -> None:
-    markers = (*signature.any, *signature.all, *signature.none)
-    assert [marker for marker in markers if marker != fold(" ".join(marker.split()))] == []
-    assert [marker for marker, count in Counter(markers).items() if count > 1] == []
-
-
-def heard(signature: Signature, example: str) -> tuple[Reply, Command | None, str | None]:
-    """An example as the reply, the command and the provider that the signature is about."""
-    command = signature.commands[0] if signature.commands else None
-    provider = signature.providers[0] if signature.providers else None
-    return parse_reply(example), command, provider
-
-
-def matching(signature: Signature, example: str) -> list[str]:
-    """The ids of the signatures that match an example, in file order."""
-    reply, command, provider = heard(signature, example)
-    return [each.id for each, _ in KNOWLEDGE.wordings(reply, command, provider, searchable(reply.text))]
-
-
-@SIGNATURES
-def test_a_signature_matches_what_it_must_and_nothing_that_it_must_not(signature: Signature) -> None:
-    assert signature.yes
-    assert signature.no
-    assert [example for example in signature.yes if signature.id not in matching(signature, example)] == []
-    assert [example for example in signature.no if signature.id in matching(signature, example)] == []
-
-
-@SIGNATURES
-def test_a_signature_decides_its_first_example(signature: Signature) -> None:
-    reply, command, provider = heard(signature, signature.yes[0])
-    diagnosis = diagnose(KNOWLEDGE, Attempt(outcome=reply, command=command), provider)
-    assert matching(signature, signature.yes[0])[0] == signature.id
-    assert diagnosis.evidence[0].kind is EvidenceKind.WORDING
-    assert diagnosis.evidence[0].value in {marker.removesuffix("*") for marker in signature.any}
-    assert (diagnosis.category, diagnosis.fault) == (signature.finding.category, signature.finding.fault)
-
-
-# What excuses the recipient stands before what condemns it: a mailbox may be blamed only when nothing else was said.
-@SIGNATURES
-def test_no_example_of_another_cause_is_read_as_a_bad_mailbox(signature: Signature) -> None:
-    if signature.finding.fault in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN):
-        return
-    for example in signature.yes:
-        told = parse_reply(f"550 5.1.1 {parse_reply(example).text}; user unknown")
-        diagnosis = diagnose(KNOWLEDGE, Attempt(outcome=told, command=Command.RCPT), None)
-        if signature.id not in AFTER_THE_MAILBOX and 5 in (signature.klass or (5,)):
-            assert diagnosis.category is not Category.BAD_MAILBOX, example
-
-
-# Words so vague that a plain `user unknown` beside them counts for more.
-AFTER_THE_MAILBOX = {"policy", "loop", "their-network", "their-system"}
 
 
 def test_the_knowledge_is_read_once() -> None:
     assert shipped_knowledge() is KNOWLEDGE
     assert len(KNOWLEDGE.version) == 64
+
+
+def test_every_data_file_can_be_read() -> None:
+    assert all(read_data(name) for name in data_files())
