@@ -16,9 +16,12 @@ import click
 # subcommand: where it lives, and its line in the list of commands
 COMMANDS = {
     "decide": ("adapters.cli.deciding:decide_command", "Say what to do about one reply, or about a file of them."),
+    "explain": ("adapters.cli.explaining:explain_command", "Show how a reply is read, and what almost matched."),
+    "code": ("adapters.cli.codes:code_command", "Explain reply codes and enhanced statuses, and their differences."),
     "plan": ("adapters.cli.planning:plan_command", "Say whether mail to an address may be sent now, and why."),
     "observe": ("adapters.cli.observing:observe_command", "Decide and record attempts, from JSON lines."),
     "send": ("adapters.cli.sending:send_command", "Send a message through the policy, recipient by recipient."),
+    "dsn": ("adapters.cli.reports:dsn_command", "Say what delivery reports hold, and what to do about each recipient."),
     "demo": ("adapters.cli.demo:demo_command", "See it all work on a real SMTP conversation on this machine."),
     "log": ("adapters.cli.lists:log_command", "Show the decisions that were recorded."),
     "suppressions": ("adapters.cli.lists:suppressions_group", "Show the suppression list."),
