@@ -53,6 +53,7 @@ def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime,
         provider=provider,
         number=times.number,
         delivered_before=history.last_success is not None,
+        split_before=history.progress is not None and history.progress.split,
     )
     rule = policy.rule_for(facts)
     return _Verdict(policy, facts, history, rule, times, spread).decision()

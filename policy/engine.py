@@ -5,7 +5,7 @@ caller says what time it is. What it returns is already kept.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Literal
@@ -13,9 +13,9 @@ from typing import Literal
 from attrs import define, frozen
 
 from policy.address import Address
-from policy.attempt import Attempt, ident
+from policy.attempt import Attempt, Custody, ident
 from policy.decide import decide
-from policy.decision import Action, Decision, Reconnect
+from policy.decision import Action, Decision, Reconnect, Split
 from policy.forward import ForwardState
 from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression
 from policy.ports import Store, Unit
@@ -33,6 +33,7 @@ class Verdict(Enum):
     WAIT = "wait"  # not before `not_before`
     SUPPRESSED = "suppressed"
     HELD = "held"  # a person must act first
+    THEIRS = "theirs"  # the MTA or provider that holds the message retries by itself
     SETTLED = "settled"  # this message's fate for this recipient is decided already
 
 
@@ -43,6 +44,7 @@ class Plan:
     Args:
         not_before: when it may be sent; None when it may be now, or never.
         route: the name of the route; None unless it is to be sent.
+        alone: it has to go in a transaction of its own (a `Split` was decided).
         why: one line for a person.
         suppression: the entry that forbids it; None when none does.
         forward: the note of another address, if there is one; it changes nothing while it waits for approval.
@@ -52,6 +54,7 @@ class Plan:
     verdict: Verdict
     not_before: datetime | None = None
     route: str | None = None
+    alone: bool = False
     why: str
     suppression: Suppression | None = None
     forward: ForwardNote | None = None
@@ -168,39 +171,57 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         action=decision.action,
         final=decision.final,
         retry_at=decision.retry_at,
+        split=(before is not None and before.split) or any(isinstance(each, Split) for each in decision.effects),
+        custody=attempt.custody,
     )
 
 
+@frozen(kw_only=True)
+class _Finding:
+    """What stands against sending, and for how long."""
+
+    verdict: Verdict
+    why: str
+    not_before: datetime | None = None
+    suppression: Suppression | None = None
+
+
 def _plan(policy: Policy, recipient: Address, history: History, now: datetime) -> Plan:
-    """The first thing that stands against sending, the gravest first."""
-
-    def plan(verdict: Verdict, why: str, not_before: datetime | None = None, entry: Suppression | None = None) -> Plan:
-        return Plan(
-            recipient=recipient,
-            verdict=verdict,
-            not_before=not_before,
-            route=policy.route(None) if verdict in (Verdict.SEND, Verdict.WAIT) else None,
-            why=why + waiting,
-            suppression=entry,
-            forward=history.forward,
-            policy_version=policy.version,
-        )
-
-    note = history.forward
-    waiting = ""
+    clear = _Finding(verdict=Verdict.SEND, why="nothing stands against it")
+    found = next(_against(history, now), clear)
+    note, waiting = history.forward, ""
     if note is not None and note.state is ForwardState.PENDING:
         waiting = f"; a forward to `{note.forward_path}` waits for approval"
+    return Plan(
+        recipient=recipient,
+        verdict=found.verdict,
+        not_before=found.not_before,
+        route=policy.route(None) if found.verdict in (Verdict.SEND, Verdict.WAIT) else None,
+        alone=history.progress is not None and history.progress.split,
+        why=found.why + waiting,
+        suppression=found.suppression,
+        forward=note,
+        policy_version=policy.version,
+    )
+
+
+def _against(history: History, now: datetime) -> Iterator[_Finding]:
+    """Yield what stands against sending, the gravest first."""
     progress = history.progress
     if progress is not None and progress.final:
-        return plan(Verdict.SETTLED, f"this message is settled: {progress.action.value}")
+        yield _Finding(verdict=Verdict.SETTLED, why=f"this message is settled: {progress.action.value}")
     for entry in history.suppressions:
         if entry.active(now):
             until = f"until {entry.expires_at:%Y-%m-%d %H:%M} UTC" if entry.expires_at else "until it is released"
-            return plan(Verdict.SUPPRESSED, f"{entry.target} is suppressed {until}: {entry.reason.value}", entry=entry)
+            why = f"{entry.target} is suppressed {until}: {entry.reason.value}"
+            yield _Finding(verdict=Verdict.SUPPRESSED, why=why, suppression=entry)
+    if progress is not None and progress.custody is Custody.THEIRS:
+        yield _Finding(verdict=Verdict.THEIRS, why="who holds this message retries by itself; nothing is sent twice")
     if progress is not None and progress.action is Action.HOLD:
-        return plan(Verdict.HELD, "the last attempt ended in a hold: a person must act first")
+        yield _Finding(verdict=Verdict.HELD, why="the last attempt ended in a hold: a person must act first")
     if progress is not None and progress.retry_at is not None and now < progress.retry_at:
-        return plan(Verdict.WAIT, f"attempt {progress.attempts + 1} is due then", progress.retry_at)
+        why = f"attempt {progress.attempts + 1} is due then"
+        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=progress.retry_at)
     if history.suspended_until is not None and now < history.suspended_until:
-        return plan(Verdict.WAIT, "this destination is suspended until then", history.suspended_until)
-    return plan(Verdict.SEND, "nothing stands against it")
+        why = "this destination is suspended until then"
+        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=history.suspended_until)

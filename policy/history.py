@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from attrs import field, frozen
 
-from policy.attempt import Attempt
+from policy.attempt import Attempt, Custody
 from policy.decision import Action, Decision, RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
 from policy.forward import ForwardState, UntrustedPath
@@ -23,6 +23,8 @@ class Progress:
         last_at: when the last attempt was.
         action: what was decided then.
         retry_at: when it is due again; None when it is not.
+        split: it was told once to go to this recipient alone.
+        custody: who retries.
     """
 
     message: str
@@ -34,6 +36,8 @@ class Progress:
     action: Action
     final: bool
     retry_at: datetime | None
+    split: bool = False
+    custody: Custody = Custody.OURS
 
 
 @frozen(kw_only=True)

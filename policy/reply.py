@@ -15,12 +15,12 @@ sentences, so each break is a `Flaw`, a fact that is kept, and these decide:
 import re
 from collections.abc import Sequence
 from enum import Enum
-from typing import Self
+from typing import AnyStr, Self
 
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, instance_of, le, optional
 
-from policy.text import LINE_LIMIT, LINES_LIMIT, TEXT_LIMIT, SafeText, clean
+from policy.text import LINE_LIMIT, LINES_LIMIT, TEXT_LIMIT, SafeText, clean, searchable
 
 _BYTES_LIMIT = 4 * TEXT_LIMIT
 
@@ -74,12 +74,24 @@ class Reply:
         lines: the text of each line, cleaned and capped, without code and enhanced status.
         stated: the enhanced status as the server wrote it, None when it sent none. `enhanced` is what counts.
         flaws: what was wrong with the form, in the order of `Flaw`.
+        text: all lines in one, joined by blanks.
+        searchable: what conditions see of it, see `policy.text.searchable`.
     """
 
     code: int | None = field(validator=optional(and_(instance_of(int), ge(200), le(599))))
     lines: tuple[SafeText, ...] = field(default=(), validator=deep_iterable(instance_of(SafeText)))
     stated: EnhancedStatus | None = None
     flaws: tuple[Flaw, ...] = ()
+    text: SafeText = field(init=False, eq=False, repr=False)
+    searchable: str = field(init=False, eq=False, repr=False)
+
+    @text.default
+    def _joined(self) -> SafeText:
+        return clean(" ".join(self.lines), limit=TEXT_LIMIT)
+
+    @searchable.default
+    def _folded(self) -> str:
+        return searchable(self.text)
 
     @property
     def klass(self) -> int | None:
@@ -92,11 +104,6 @@ class Reply:
         if self.stated is None or self.klass in (None, self.stated.klass):
             return self.stated
         return EnhancedStatus(self.klass, 0, 0) if self.klass != 3 else None  # RFC 2034 4: none in 3yz
-
-    @property
-    def text(self) -> SafeText:
-        """All lines in one, joined by blanks."""
-        return clean(" ".join(self.lines), limit=TEXT_LIMIT)
 
     def __str__(self) -> str:
         """The reply on one line, safe to print: code, enhanced status as stated, text."""
@@ -118,7 +125,7 @@ def parse_reply(raw: bytes | str) -> Reply:
     if len(raw) > _BYTES_LIMIT:
         raw = raw[:_BYTES_LIMIT]
         flaws.add(Flaw.TRUNCATED)
-    lines = _wire_lines(raw, flaws) if isinstance(raw, bytes) else re.split(r"\r?\n", raw.strip())
+    lines = _wire_lines(raw, flaws) if isinstance(raw, bytes) else _bounded(re.split(r"\r?\n", raw.strip()), flaws)
     codes: list[int | None] = []
     texts: list[str] = []
     last_mark: str | None = None
@@ -208,10 +215,19 @@ def _take_status(text: str) -> tuple[EnhancedStatus | None, str]:
     return None, text
 
 
+def _bounded(lines: list[AnyStr], flaws: set[Flaw]) -> list[AnyStr]:
+    """Keep the first lines and the last one, which has the code that counts."""
+    if len(lines) <= LINES_LIMIT:
+        return lines
+    flaws.add(Flaw.TRUNCATED)
+    return lines[: LINES_LIMIT - 1] + lines[-1:]
+
+
 def _wire_lines(raw: bytes, flaws: set[Flaw]) -> list[str]:
     lines = raw.split(b"\r\n")
     if lines[-1] == b"" and len(lines) > 1:
         lines.pop()
+    lines = _bounded(lines, flaws)
     if any(b"\n" in line or b"\r" in line for line in lines):
         flaws.add(Flaw.BARE_LINE_BREAK)
     return [_decode(line, flaws) for line in lines]

@@ -13,7 +13,7 @@ from policy.attempt import Attempt
 from policy.decision import Decision
 from policy.engine import AttemptConflict, Engine, Plan, Verdict
 from policy.ports import Mailer
-from policy.transaction import Envelope, Transaction, fold
+from policy.transaction import Envelope, fold
 
 
 @frozen(kw_only=True)
@@ -31,10 +31,19 @@ class Sent:
     decision: Decision | None = None
 
 
-def send(engine: Engine, mailer: Mailer, envelope: Envelope, *, now: datetime, attempt_id: str) -> tuple[Sent, ...]:
+def send(
+    engine: Engine,
+    mailer: Mailer,
+    envelope: Envelope,
+    *,
+    now: datetime,
+    attempt_id: str,
+    verdicts: frozenset[Verdict] = frozenset({Verdict.SEND}),
+) -> tuple[Sent, ...]:
     """Try once to send `envelope` to every recipient that may be sent to now; return one row a recipient, in order.
 
     Args:
+        verdicts: of the plans that are sent; with `Verdict.HELD` those too for which a person has mended the cause.
         attempt_id: names this try for ever; the same one again finds the stored decisions.
 
     Raises:
@@ -47,12 +56,14 @@ def send(engine: Engine, mailer: Mailer, envelope: Envelope, *, now: datetime, a
     plans = {
         each.key: engine.plan(each, now=now, sender=envelope.sender, message=envelope.message_id) for each in recipients
     }
-    due = tuple(each for each in recipients if plans[each.key].verdict is Verdict.SEND)
+    due = [each for each in recipients if plans[each.key].verdict in verdicts]
+    together = tuple(each for each in due if not plans[each.key].alone)
+    alone = ((each,) for each in due if plans[each.key].alone)
     made: dict[str, tuple[Attempt, Decision]] = {}
-    if due:
-        transaction: Transaction = mailer.deliver(evolve(envelope, recipients=due))
+    for group in (together, *alone) if together else alone:
+        transaction = mailer.deliver(evolve(envelope, recipients=group))
         attempts = list(fold(transaction, at=now, attempt_id=attempt_id))
-        for each, attempt, observed in zip(due, attempts, engine.observe_all(attempts, now=now), strict=True):
+        for each, attempt, observed in zip(group, attempts, engine.observe_all(attempts, now=now), strict=True):
             if isinstance(observed, AttemptConflict):
                 raise observed
             made[each.key] = attempt, observed

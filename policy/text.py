@@ -57,7 +57,7 @@ def fold(text: str) -> str:
 # the possessive `++` never gives characters back: the time stays linear in the text.
 _ADDRESSES = re.compile(
     r"""
-      "(?:[^"\\]|\\.){0,64}"@[^\s<>@"',;()]++     # "a b"@example.org
+      <?(?<![^\s<>,;:()\[\]'=])"(?:[^"\\]|\\.){0,64}"@[^\s<>@"',;()]++   # "a b"@example.org, <"a>b"@example.org>
     | (?<![^\s<>",;:()\[\]])[^\s<>",;:()\[\]@]++@[^\s<>@"',;()]++   # o'spam@example.org, spam=jo@example.org
     | <[^\s<>/]{1,320}>                            # <jo>, <jo@example.org>, but not <https://...>
     """,

@@ -76,6 +76,7 @@ def write_plan(plan: Plan) -> dict[str, Any]:
         "verdict": plan.verdict.value,
         "not_before": plan.not_before and write_time(plan.not_before),
         "route": plan.route,
+        "alone": plan.alone,
         "why": plan.why,
         "suppression": plan.suppression and write_suppression(plan.suppression),
         "forward": plan.forward and write_forward(plan.forward),

@@ -22,7 +22,7 @@ from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
 from adapters.journal import journal, verbose_option
 from adapters.mailers.smtplib import SmtplibMailer, Tls
-from policy import NULL_SENDER, Attempt, AttemptConflict, Engine, Envelope, Failure, MailerSetup, Sent, send
+from policy import NULL_SENDER, Attempt, AttemptConflict, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
 from policy.attempt import ident
 from policy.contract import write_decision
 
@@ -48,6 +48,7 @@ Examples:
 @click.option("--to", "recipients", multiple=True, required=True, metavar="ADDRESS", help="May be repeated.")
 @click.option("--message-id", metavar="ID", help="Your queue's name of the message: the same one again is a retry.")
 @click.option("--stream", metavar="NAME", help="The kind of mail: bulk, otp, transactional ...")
+@click.option("--held", is_flag=True, help="Send to those on hold, too: you have mended what was our own fault.")
 @click.argument("file", default="-")
 @store_option
 @rules_option
@@ -61,6 +62,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     recipients: tuple[str, ...],
     message_id: str | None,
     stream: str | None,
+    held: bool,
     file: str,
     store_url: str,
     rules: tuple[str, ...],
@@ -85,7 +87,12 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     with the_store(store_url) as store:
         try:
             sent = send(
-                Engine(policy, store), mailer, envelope, now=datetime.now(UTC), attempt_id=f"cli-{uuid.uuid4()}"
+                Engine(policy, store),
+                mailer,
+                envelope,
+                now=datetime.now(UTC),
+                attempt_id=f"cli-{uuid.uuid4()}",
+                verdicts=frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])}),
             )
         except AttemptConflict as error:
             fail(USAGE, str(error))

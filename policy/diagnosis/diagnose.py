@@ -18,7 +18,7 @@ from policy.diagnosis.stated import stated
 from policy.diagnosis.weighing import weigh
 from policy.forward import forward_path
 from policy.reply import Flaw, Reply
-from policy.text import clean, searchable
+from policy.text import clean
 
 _VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)
 _NOTHING_KNOWN = Finding(
@@ -65,7 +65,7 @@ def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Di
     if outcome.klass in (4, 5):
         beside, remedy = stated(outcome.text, attempt.recipient, finding)
         evidence = (*evidence, *beside)
-    hint = retry_after(searchable(outcome.text)) if outcome.klass == 4 else None
+    hint = retry_after(outcome.searchable) if outcome.klass == 4 else None
     if hint is not None:
         says = f"asks to wait {int(hint.total_seconds())} seconds"
         evidence = (*evidence, _evidence(EvidenceKind.HINT, outcome.text, says))

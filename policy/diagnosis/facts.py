@@ -8,6 +8,7 @@ import re
 from enum import Enum
 from functools import cache
 from ipaddress import ip_address
+from itertools import chain, islice
 
 from attrs import field, frozen
 
@@ -16,6 +17,7 @@ from policy.matching import Markers
 from policy.text import TEXT_LIMIT, SafeText, clean, searchable
 
 URLS_LIMIT = 3
+ADDRESSES_LIMIT = 16  # a reply that names more does not say which of them is listed
 URL_LIMIT = 300  # characters; a longer one is left out, since a cut URL is another URL
 CODE_LIMIT = 64
 SESSION_LIMIT = 200
@@ -125,7 +127,7 @@ _CLOSING = {")": "(", "]": "["}
 def _urls(text: str) -> tuple[SafeText, ...]:
     """Those with a plausible host: a name with a dot in it, no userinfo, no number."""
     urls: dict[str, None] = {}
-    for found in _URL.finditer(text):
+    for found in islice(_URL.finditer(text), 10 * URLS_LIMIT):
         if len(urls) == URLS_LIMIT:
             break
         if found[2] is None and text[found.end() : found.end() + 1].isalnum():
@@ -206,9 +208,9 @@ def _listed_ip(text: str, blocklist: Blocklist | None) -> str | None:
     if blocklist is not None and blocklist.kind is not Listed.IP:
         return None
     named: set[str] = set()
-    for found in (*_IPV4.findall(text), *_IPV6.findall(text)):
+    for found in islice(chain(_IPV4.finditer(text), _IPV6.finditer(text)), ADDRESSES_LIMIT):
         try:
-            address = ip_address(found)
+            address = ip_address(found[1])
         except ValueError:
             continue
         if not (address.is_loopback or address.is_multicast or address.is_unspecified):  # 127.0.0.2 is a list's answer

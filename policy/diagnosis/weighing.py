@@ -16,7 +16,7 @@ from policy.attempt import Command
 from policy.diagnosis.category import Category, Evidence, EvidenceKind, Weight
 from policy.diagnosis.knowledge import Finding, Knowledge, Signature
 from policy.reply import EnhancedStatus, Reply
-from policy.text import ADDRESS_PLACEHOLDER, clean, searchable
+from policy.text import ADDRESS_PLACEHOLDER, clean
 
 # A reply of another host inside this one: `host mx.example said: 550 5.1.1 no such user`.
 _QUOTED = re.compile(r"(?<![0-9.])[45][0-9]{2}[ -]#?([45])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})(?!\.?[0-9])")
@@ -66,10 +66,8 @@ def condition_text(reply: Reply, recipient: Address | None) -> str:
 
     So `user <jo@spam.example> unknown` is `user unknown`, and `spam.example` is no word.
     """
-    text: str = reply.text
-    if recipient is not None:
-        text = re.sub(re.escape(recipient.domain), "-", text, flags=re.IGNORECASE)
-    return searchable(text).replace(ADDRESS_PLACEHOLDER, " ")
+    text = reply.searchable.replace(ADDRESS_PLACEHOLDER, " ")
+    return text if recipient is None else text.replace(recipient.domain, "-")
 
 
 def weigh(

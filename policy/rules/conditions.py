@@ -137,6 +137,7 @@ CONDITIONS: dict[str, tuple[Read[Any], Callable[[Facts, Any], bool]]] = {
     ),
     "null_sender": (flag, lambda facts, value: facts.attempt.null_sender is value),
     "forward_path": (flag, lambda facts, value: (facts.diagnosis.forward_path is not None) is value),
+    "split_before": (flag, lambda facts, value: facts.split_before is value),
     "delivered_before": (flag, lambda facts, value: facts.delivered_before is value),
 }
 

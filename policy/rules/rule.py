@@ -10,7 +10,6 @@ from policy.attempt import Attempt, Failure
 from policy.decision import Action, RuleRef, Scope, Strength
 from policy.diagnosis.category import Diagnosis
 from policy.reply import Reply
-from policy.text import searchable
 
 
 @frozen(kw_only=True)
@@ -21,6 +20,7 @@ class Facts:
         provider: as the policy's `providers` know it; None when not known.
         number: of the attempt, counted from 1.
         delivered_before: mail to this address was accepted for good at some time.
+        split_before: this message was told once already to go to this recipient alone.
         text: of the reply, as conditions see it; empty for a failure without a reply.
     """
 
@@ -29,12 +29,13 @@ class Facts:
     provider: str | None
     number: int
     delivered_before: bool
+    split_before: bool = False
     text: str = field(init=False)
 
     @text.default
     def _text(self) -> str:
         outcome = self.attempt.outcome
-        return searchable(outcome.text) if isinstance(outcome, Reply) else ""
+        return outcome.searchable if isinstance(outcome, Reply) else ""
 
     @property
     def reply(self) -> Reply | None:

@@ -57,7 +57,8 @@ def test_observing_again_in_any_order_changes_nothing(observed: list[Attempt], a
     order = list(range(len(observed)))
     again.shuffle(order)  # type: ignore[attr-defined]
     for number in order:
-        assert at.observe_all([observed[number]], now=NOW + DAY) == [first[number]]
+        (told,) = at.observe_all([observed[number]], now=NOW + DAY)
+        assert (type(told), str(told)) == (type(first[number]), str(first[number]))
     assert kept(at) == before
 
 
