@@ -4,6 +4,8 @@ This wing decides and touches nothing: no clock, no network, no disk but for rea
 `Engine`, `Attempt` and `parse_reply`; `decide` is the pure heart of it all.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from policy.address import NULL_SENDER, Address, parse_address
 from policy.attempt import Attempt, Command, Custody, Failure, Outcome
 from policy.decide import decide
@@ -14,7 +16,6 @@ from policy.history import History
 from policy.ports import Mailer, MailerSetup, Store, StoreUnavailable
 from policy.reply import EnhancedStatus, Reply, parse_reply, reply_from_client
 from policy.rules.policy import Policy
-from policy.rules.source import RulesError, RulesUnreadable, load_policy
 from policy.sending import Sent, send
 from policy.transaction import Envelope, Transaction, fold
 
@@ -25,3 +26,15 @@ __all__ = [
     "StoreUnavailable", "Transaction", "Verdict", "decide", "fold", "load_policy", "parse_address", "parse_reply",
     "reply_from_client", "send",
 ]  # fmt: skip
+
+if TYPE_CHECKING:
+    from policy.rules.source import RulesError, RulesUnreadable, load_policy
+
+
+def __getattr__(name: str) -> Any:
+    """What reads rules from disk is imported when it is asked for: it brings the YAML parser (PEP 562)."""
+    if name not in ("RulesError", "RulesUnreadable", "load_policy"):
+        raise AttributeError(f"module `policy` has no attribute `{name}`")
+    from policy.rules import source
+
+    return getattr(source, name)

@@ -13,7 +13,7 @@ import ahocorasick
 from policy.text import clean
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff]")
+_UNSPACED = ((0x0E00, 0x0EFF), (0x2E80, 0x9FFF), (0xF900, 0xFAFF))  # Thai and Lao, Chinese and Japanese
 
 
 def words(text: str) -> str:
@@ -46,7 +46,7 @@ class Markers:
 
 def _needle(marker: str) -> str:
     needle = words(marker.lower())
-    if _UNSPACED.search(marker):
+    if any(low <= ord(char) <= high for char in marker for low, high in _UNSPACED):
         return needle.strip()
     return needle[:-1] if marker.endswith("*") else needle
 

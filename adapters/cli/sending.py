@@ -22,7 +22,7 @@ from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
 from adapters.journal import journal, verbose_option
 from adapters.mailers.smtplib import SmtplibMailer, Tls
-from policy import NULL_SENDER, Attempt, AttemptConflict, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
+from policy import NULL_SENDER, Attempt, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
 from policy.attempt import ident
 from policy.contract import write_decision
 
@@ -84,18 +84,11 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     mailer = _mailer(server, starttls, user)
     policy = the_policy(rules)
     log = journal(verbose)
+    verdicts = frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])})
+    attempt_id = f"cli-{uuid.uuid4()}"
     with the_store(store_url) as store:
-        try:
-            sent = send(
-                Engine(policy, store),
-                mailer,
-                envelope,
-                now=datetime.now(UTC),
-                attempt_id=f"cli-{uuid.uuid4()}",
-                verdicts=frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])}),
-            )
-        except AttemptConflict as error:
-            fail(USAGE, str(error))
+        engine = Engine(policy, store)
+        sent = send(engine, mailer, envelope, now=datetime.now(UTC), attempt_id=attempt_id, verdicts=verdicts)
     for each in sent:
         if each.attempt is not None and each.decision is not None:
             log.decided(each.attempt, each.decision)

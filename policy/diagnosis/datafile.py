@@ -6,9 +6,10 @@ Their schema is held by tests; a file that cannot be read is a fault of the pack
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from policy.yamlfile import Problem, plain, read_yaml
+if TYPE_CHECKING:
+    from policy.yamlfile import Problem
 
 _HERE = Path(__file__).parent
 
@@ -24,6 +25,8 @@ def read_data(name: str) -> Any:
     Raises:
         ValueError: when it is not YAML as `policy.yamlfile` has it.
     """
+    from policy.yamlfile import plain, read_yaml  # 25 ms with the parser, at first use
+
     problems: list[Problem] = []
     node = read_yaml((_HERE / name).read_bytes(), name, problems)
     if problems or node is None:

@@ -14,7 +14,6 @@ from policy.attempt import Attempt, Command, Failure
 from policy.diagnosis.category import Category, Diagnosis, Evidence, EvidenceKind, Fault, Weight
 from policy.diagnosis.hints import retry_after
 from policy.diagnosis.knowledge import Finding, Knowledge
-from policy.diagnosis.stated import stated
 from policy.diagnosis.weighing import weigh
 from policy.forward import forward_path
 from policy.reply import Flaw, Reply
@@ -53,6 +52,8 @@ def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Di
     Args:
         provider: the mailbox provider as the policy knows it; None when it is not known.
     """
+    from policy.diagnosis.stated import stated  # its patterns take 10 ms to compile, and only a decision needs them
+
     outcome = attempt.outcome
     if isinstance(outcome, Failure):
         finding = knowledge.failures[outcome]

@@ -10,7 +10,8 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from policy.diagnosis.knowledge import shipped_knowledge
-from policy.rules.layer import Layer, Names, read_layer
+from policy.rules.layer import Layer, Names
+from policy.rules.layer_reader import read_layer
 from policy.rules.policy import Policy
 from policy.yamlfile import SIZE_LIMIT, Problem, read_yaml
 

@@ -167,7 +167,8 @@ def test_what_a_rule_says_of_scope_and_time_holds() -> None:
     "text",
     [
         "550 SPF check failed", "554 5.7.1 Your IP has a poor reputation", "550 looks like spam", "450 Greylisted",
-        "452 4.5.3 Too many recipients", "421 4.3.0 Temporary failure", "550 5.7.1 Blocked by policy", "550 5.7.26 DMARC",
+        "452 4.5.3 Too many recipients", "421 4.3.0 Temporary failure", "550 5.7.1 Blocked by policy",
+        "550 5.7.26 DMARC",
         "552 5.3.4 message too large", "535 5.7.8 bad credentials", "600 what", "no reply at all", "577 what is this",
     ],
 )  # fmt: skip

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.rules.layer import Layer, Names, read_layer
+from policy.rules.layer import Layer, Names
+from policy.rules.layer_reader import read_layer
 from policy.rules.source import RulesError, RulesFile, build_policy
 from policy.yamlfile import PROBLEMS_LIMIT, Problem, read_yaml
 
