@@ -6,7 +6,7 @@ the remote MTA said (`Reply`) or a named failure where nobody said anything (`Fa
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Literal
 
@@ -18,6 +18,8 @@ from policy.address import NULL_SENDER, Address
 from policy.reply import Reply
 from policy.text import clean
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # no mail is older, and no schedule runs out of the calendar from here
+LATEST = datetime(2999, 12, 31, tzinfo=UTC)
 NAME_LIMIT = 255  # characters of a host name, a provider, an id, a tag
 
 
@@ -64,7 +66,13 @@ def moment(value: datetime) -> datetime:
     """Converter: the same moment in UTC; a time without its offset from UTC is an error, not a guess."""
     if value.tzinfo is None or value.utcoffset() is None:
         raise ValueError(f"time `{value.isoformat()}` needs its offset from UTC, such as a final `Z`")
-    return value.astimezone(UTC).replace(fold=0)
+    try:
+        at = value.astimezone(UTC).replace(fold=0)
+    except OverflowError:
+        at = EARLIEST - timedelta(days=1)
+    if not EARLIEST <= at <= LATEST:
+        raise ValueError(f"time `{value.isoformat()}` is not in {EARLIEST.year}-{LATEST.year}")
+    return at
 
 
 def name(value: str | None) -> str | None:

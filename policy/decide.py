@@ -25,7 +25,7 @@ from policy.decision import (
 )
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
-from policy.history import History
+from policy.history import History, first_attempt
 from policy.reply import Flaw
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
@@ -72,7 +72,7 @@ class _Times:
 def _times(attempt: Attempt, history: History, now: datetime) -> _Times:
     progress = history.progress
     before = progress.attempts if progress else 0
-    first = attempt.first_attempt_at or (progress.first_attempt_at if progress else now)
+    first = first_attempt(attempt, progress, now)
     held = progress.held if progress else timedelta(0)
     if progress and progress.action is Action.HOLD:
         held += max(now - progress.last_at, timedelta(0))

@@ -17,7 +17,7 @@ from policy.attempt import Attempt, Custody, ident
 from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
 from policy.forward import ForwardState
-from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression
+from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
 
@@ -165,7 +165,7 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         message=attempt.message,
         recipient=attempt.recipient.key if attempt.recipient else "",
         attempts=number if counted else number - 1,
-        first_attempt_at=attempt.first_attempt_at or (before.first_attempt_at if before else now),
+        first_attempt_at=first_attempt(attempt, before, now),
         held=held,
         last_at=now,
         action=decision.action,

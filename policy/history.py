@@ -40,6 +40,12 @@ class Progress:
     custody: Custody = Custody.OURS
 
 
+def first_attempt(attempt: Attempt, progress: Progress | None, now: datetime) -> datetime:
+    """When a message was first tried: the earliest that anybody said, so that no later word moves its give-up time."""
+    said = (attempt.first_attempt_at, progress.first_attempt_at if progress else None)
+    return min((each for each in said if each is not None), default=now)
+
+
 @frozen(kw_only=True)
 class PastStrike:
     """A failure that counted towards a suppression of `target`; one message strikes once for one reason."""

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+from policy.attempt import moment
 from policy.text import clean
 
 _RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9:]{5})")
@@ -29,6 +30,7 @@ def read_time(text: str) -> datetime:
             raise ValueError(f"time `{shown}` needs its offset from UTC, such as a final `Z`")
         raise ValueError(f"`{shown}` is not an RFC 3339 time such as 2026-01-02T03:04:05Z")
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        value = datetime.fromisoformat(text.upper())
     except (ValueError, OverflowError):
         raise ValueError(f"time `{shown}` does not exist") from None
+    return moment(value)

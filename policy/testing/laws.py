@@ -125,7 +125,7 @@ def law_4_lawful_places(policy: Policy, attempt: Attempt, history: History, now:
             assert attempt.recipients == 1
         if attempt.command is None:
             assert decision.evidence[0].kind in (EvidenceKind.WORDING, EvidenceKind.ENHANCED_STATUS)
-            assert diagnose(policy.knowledge, attempt, policy.provider_of(attempt)).weight is Weight.STRONG
+            assert diagnose(policy.knowledge, attempt, policy.provider_of(attempt)).weight is not Weight.WEAK
 
 
 def law_5_unknown_codes(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
@@ -179,34 +179,36 @@ def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: d
         assert now < decision.retry_at <= decision.give_up_at
         if former is not None and former.rule == decision.rule:
             assert decision.give_up_at == former.give_up_at
-        _gives_up(policy, attempt, history, decision, spread)
+        _keeps_its_end(policy, attempt, history, now, decision)
         progress = progress_after(attempt, decision, history.progress, now)
         former, history, now = decision, attrs.evolve(history, progress=progress), decision.retry_at
         attempt = attrs.evolve(attempt, number=None)
 
 
-def _gives_up(policy: Policy, attempt: Attempt, history: History, decision: Decision, spread: float) -> None:
-    """At the give-up time nothing is retried; an hour that was spent in a hold moves it by an hour."""
-    assert decision.give_up_at is not None
+def _keeps_its_end(policy: Policy, attempt: Attempt, history: History, now: datetime, decision: Decision) -> None:
+    """Close to the give-up time nothing is due after it, at it nothing at all; an hour's hold moves it by an hour."""
+    end, due = decision.give_up_at, decision.retry_at
+    assert end is not None
+    assert due is not None
     progress = history.progress or Progress(
         message=attempt.message,
         recipient="",
         attempts=0,
-        first_attempt_at=decision.give_up_at,
+        first_attempt_at=now,
         held=timedelta(0),
-        last_at=decision.give_up_at,
+        last_at=now,
         action=Action.RETRY,
         final=False,
         retry_at=None,
     )
-    if progress.action is Action.HOLD:  # the hold goes on until the next attempt, and moves the end with it
-        return
     attempt = attrs.evolve(attempt, number=attempt.number or progress.attempts + 1)
-    late = decide(policy, attempt, history, now=decision.give_up_at, spread=spread)
-    assert late.action is not Action.RETRY
-    held = attrs.evolve(history, progress=attrs.evolve(progress, held=progress.held + HOUR))
-    longer = decide(policy, attempt, held, now=decision.give_up_at, spread=spread)
-    assert longer.give_up_at in (None, decision.give_up_at + HOUR)
+    longer = attrs.evolve(history, progress=attrs.evolve(progress, held=progress.held + HOUR))
+    assert decide(policy, attempt, longer, now=now, spread=0.5).give_up_at == end + HOUR
+    if progress.action is Action.HOLD:  # it goes on until the next attempt, and moves the end with it
+        return
+    nearly = decide(policy, attempt, history, now=max(now, end - (due - now) / 2), spread=0.5)
+    assert nearly.retry_at is None or nearly.retry_at <= end
+    assert decide(policy, attempt, history, now=end, spread=0.5).action is not Action.RETRY
 
 
 def law_8_forward_paths(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:

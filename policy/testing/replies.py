@@ -61,6 +61,7 @@ PHRASES = (
 HOSTILE_PIECES = (
     "\x00", "\x07", "\x1b[2J", "\x1b]8;;http://x.example\x07", "\x7f", "\x85", "\x9b", "\u200b", "\u202e", "\u2066",
     "\u2028", "\u2029", "\ufeff", "\ud800", "\x0b", "\x0c", "\x1c", "%s%n", "{0}", "<script>", "`", "$(id)", "e\u0301",
+    "please try again in 5 minutes " * 30,
 )  # fmt: skip
 NAMED = (
     "<jo@new.example>", "<spam@blocked.example>", "spam@blocked.example", "<virus@x.example>", "jo@x.example",

@@ -86,3 +86,10 @@ def test_a_message_in_a_foreign_queue_is_never_sent_by_us() -> None:
     at.observe(told("451 4.3.0 later", custody=Custody.THEIRS), now=NOW)
     assert at.plan(JO, now=NOW + timedelta(days=9), sender=US, message="m").verdict is Verdict.THEIRS
     assert at.plan(JO, now=NOW, sender=US, message="another").verdict is Verdict.SEND
+
+
+def test_no_later_word_of_a_first_attempt_moves_the_give_up_time() -> None:
+    at = engine()
+    first = at.observe(told("451 later", first_attempt_at=NOW), now=NOW)
+    again = at.observe(told("451 later", first_attempt_at=LATER, at=LATER), now=LATER)
+    assert first.give_up_at == again.give_up_at
