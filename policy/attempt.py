@@ -19,7 +19,7 @@ from policy.reply import Reply
 from policy.text import clean
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # no mail is older, and no schedule runs out of the calendar from here
-LATEST = datetime(2999, 12, 31, tzinfo=UTC)
+LATEST = datetime(2999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 NAME_LIMIT = 255  # characters of a host name, a provider, an id, a tag
 
 
@@ -120,8 +120,8 @@ class Attempt:
     """
 
     outcome: Outcome = field(validator=instance_of((Reply, Failure)))
-    command: Command | None = None
-    recipient: Address | None = None
+    command: Command | None = field(default=None, validator=optional(instance_of(Command)))
+    recipient: Address | None = field(default=None, validator=optional(instance_of(Address)))
     sender: Address | Literal[""] | None = None
     recipients: int = field(default=1, validator=(instance_of(int), ge(1)))
     mx: str | None = field(default=None, converter=_host)

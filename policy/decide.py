@@ -94,9 +94,12 @@ class _Verdict:
         verdict: Suppress | Strike | None = None
         action, verdict = self.suppression(action)
         retry_at = give_up_at = None
+        remedy = self.rule.then.remedy or self.diagnosis.remedy
         if action is Action.RETRY:
             retry_at, give_up_at = self.next_try()
-            action = Action.RETRY if retry_at else self.unanswerable(Action.BOUNCE)
+            if retry_at is None:
+                action = self.unanswerable(Action.BOUNCE)
+                remedy = f"Retrying is over. What stood in the way to the end: {remedy}".rstrip()
         return Decision(
             action=action,
             final=action in SETTLED or (action in _ACCEPTING and self.attempt.command is Command.DOT),
@@ -108,7 +111,7 @@ class _Verdict:
             route=self.policy.route(self.rule.then.route) if retry_at else None,
             rule=self.rule.ref,
             evidence=(*self.diagnosis.evidence, *self.notes),
-            remedy=self.rule.then.remedy or self.diagnosis.remedy,
+            remedy=remedy,
             policy_version=self.policy.version,
             uncertain=self.uncertain,
             custody=self.attempt.custody,

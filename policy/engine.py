@@ -13,7 +13,7 @@ from typing import Literal
 from attrs import define, frozen
 
 from policy.address import Address
-from policy.attempt import Attempt, Custody, ident
+from policy.attempt import Attempt, Custody, ident, moment
 from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
 from policy.forward import ForwardState
@@ -89,7 +89,7 @@ class Engine:
         Returns:
             One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
         """
-        policy = self.policy
+        policy, now = self.policy, moment(now)
         with self.store.unit() as unit:
             return [_observe(policy, unit, attempt, attempt.at or now) for attempt in attempts]
 
@@ -111,7 +111,7 @@ class Engine:
         key = HistoryKey(recipient=recipient.key, domain=recipient.domain, message=ident(message), pair=pair)
         with self.store.unit() as unit:
             history = unit.history(key)
-        return _plan(policy, recipient, history, now)
+        return _plan(policy, recipient, history, moment(now))
 
 
 def _observe(policy: Policy, unit: Unit, attempt: Attempt, now: datetime) -> Decision | AttemptConflict:

@@ -41,9 +41,14 @@ class Progress:
 
 
 def first_attempt(attempt: Attempt, progress: Progress | None, now: datetime) -> datetime:
-    """When a message was first tried: the earliest that anybody said, so that no later word moves its give-up time."""
-    said = (attempt.first_attempt_at, progress.first_attempt_at if progress else None)
-    return min((each for each in said if each is not None), default=now)
+    """When a message was first tried: the earliest that anybody said, so that no later word moves its give-up time.
+
+    A stated time that is still to come is a wrong clock, and counts as now.
+    """
+    stated = min(attempt.first_attempt_at or now, now)
+    if progress is None:
+        return stated
+    return progress.first_attempt_at if attempt.first_attempt_at is None else min(stated, progress.first_attempt_at)
 
 
 @frozen(kw_only=True)

@@ -34,6 +34,10 @@ class Unit(Protocol):
         - Suspend: the later time wins.
         """
 
+    def release(self, target: str) -> int:
+        """Take every suppression and all strikes of `target` (an address key or a domain) away; return how many
+        suppressions there were, active or not."""
+
 
 class Store(Protocol):
     """Where attempts, suppressions, strikes, forward notes and suspensions are kept.

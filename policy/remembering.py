@@ -99,6 +99,15 @@ def remember(shelf: Shelf, entry: Entry) -> None:
                 shelf.put_suspension(effect.target, max(effect.until, former or effect.until))
 
 
+def release(shelf: Shelf, target: str) -> int:
+    """Forget what speaks against the target; return how many suppressions there were."""
+    held = [scope for scope in Scope if shelf.suppression(scope, target) is not None]
+    for scope in held:
+        shelf.drop_suppression(scope, target)
+    shelf.drop_strikes(target)
+    return len(held)
+
+
 def strike_order(strike: PastStrike) -> tuple[datetime, str, str, str]:
     """Return the key by which strikes are older or newer; no two strikes share one."""
     return strike.at, strike.message, strike.reason.value, strike.target

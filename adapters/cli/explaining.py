@@ -98,19 +98,21 @@ def print_explanation(told: dict[str, Any]) -> None:
 
     out = console()
     parts = told["reply"]
-    out.print(f"code {parts['code']}, enhanced status {parts['enhanced']}, text «{' '.join(parts['lines'])}»")
+    code, status = parts["code"] or "none", parts["enhanced"] or "none"
+    out.print(f"code {code}, enhanced status {status}, text «{' '.join(parts['lines'])}»")
     if parts["flaws"]:
         out.print(f"its form: {', '.join(parts['flaws'])}")
     out.print(f"answers {told['command'] or 'an unknown command'}, provider {told['provider'] or 'not known'}\n")
     out.print(f"{told['category']}, fault: {told['fault']}, {told['weight']}", style="bold")
     others = [f"{each['category']} {each['points']}" for each in told["points"]]
     if others:
-        out.print(f"points: {', '.join(others)}")
+        out.print(f"points: {', '.join(others)} (of each kind only the best piece counts)")
     if told["spoke"]:
         rows = [(str(e["points"]), e["category"], e["kind"], e["value"], e["by"]) for e in told["spoke"]]
         table("", ("points", "for", "kind", "what it saw", "by"), rows)
-    else:
-        for each in told["evidence"]:
+    weighed = ("wording", "enhanced-status", "code") if told["spoke"] else ()
+    for each in told["evidence"]:
+        if each["kind"] not in weighed:
             out.print(f"{each['kind']} «{each['value']}»: {each['says']}")
     if told["almost"]:
         misses = [(e["signature"], e["category"], e["reason"]) for e in told["almost"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from adapters.cli.common import clock, format_option, now_option, store_option, the_store
+from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
 from policy.contract import write_decision, write_forward, write_suppression
 from policy.contract.times import write_time
 from policy.history import Entry
@@ -60,7 +60,7 @@ def write_entry(entry: Entry) -> dict[str, Any]:
 
 @click.group("suppressions", epilog="\b\nExample:\n  mailverdict suppressions list --store sqlite:///mail.db")
 def suppressions_group() -> None:
-    """Show the suppression list: addresses and domains that no mail is sent to, and why."""
+    """Show or mend the suppression list: addresses and domains that no mail is sent to, and why."""
 
 
 @suppressions_group.command("list", epilog="\b\nExample:\n  mailverdict suppressions list --all --format json")
@@ -78,6 +78,28 @@ def list_suppressions(everything: bool, now: datetime | None, store_url: str, fo
         (e.target, e.strength.value, e.reason.value, _until(e.expires_at), str(e.rule), str(e.reply)) for e in entries
     )
     _show(form, (write_suppression(each) for each in entries), columns, rows)
+
+
+@suppressions_group.command(
+    "remove", epilog="\b\nExample:\n  mailverdict suppressions remove jo@example.com bo@example.com"
+)
+@click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
+@store_option
+@format_option
+def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> None:
+    """Release addresses or domains: mail may be sent to them again, and their strikes are forgotten."""
+    from adapters.cli.planning import address
+
+    keys = [address(each).key if "@" in each else each.lower() for each in targets]
+    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
+        released = [(key, unit.release(key)) for key in keys]
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json([{"address": key, "removed": count} for key, count in released])
+    else:
+        for key, count in released:
+            click.echo(f"{safe(key)}: {'released' if count else 'was not suppressed'}")
 
 
 @click.group("forwards", epilog="\b\nExample:\n  mailverdict forwards list --store sqlite:///mail.db")

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +22,7 @@ from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
 from adapters.journal import journal, verbose_option
 from adapters.mailers.smtplib import SmtplibMailer, Tls
-from policy import NULL_SENDER, Attempt, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
+from policy import NULL_SENDER, Attempt, Command, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
 from policy.attempt import ident
 from policy.contract import write_decision
 
@@ -48,6 +48,14 @@ Examples:
 @click.option("--to", "recipients", multiple=True, required=True, metavar="ADDRESS", help="May be repeated.")
 @click.option("--message-id", metavar="ID", help="Your queue's name of the message: the same one again is a retry.")
 @click.option("--stream", metavar="NAME", help="The kind of mail: bulk, otp, transactional ...")
+@click.option(
+    "--timeout",
+    type=click.IntRange(1, 3600),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for each reply; twice as long for the one to the message.",
+)
 @click.option("--held", is_flag=True, help="Send to those on hold, too: you have mended what was our own fault.")
 @click.argument("file", default="-")
 @store_option
@@ -62,6 +70,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     recipients: tuple[str, ...],
     message_id: str | None,
     stream: str | None,
+    timeout: int,
     held: bool,
     file: str,
     store_url: str,
@@ -81,7 +90,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
         message_id=ident(message_id) or f"cli-{uuid.uuid4()}",  # as attempts have it: `plan` must find them
         stream=stream,
     )
-    mailer = _mailer(server, starttls, user)
+    mailer = _mailer(server, user, timeout, Tls.STARTTLS if starttls else Tls.NONE)
     policy = the_policy(rules)
     log = journal(verbose)
     verdicts = frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])})
@@ -98,6 +107,19 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
         print_json([write_sent(each) for each in sent])
     else:
         print_sent(sent, f"message {envelope.message_id}")
+    if unreached := _unreached(sent):
+        fail(
+            UNAVAILABLE, f"server `{safe(server, 80)}` could not be spoken to ({unreached}); the attempts are recorded"
+        )
+
+
+def _unreached(sent: tuple[Sent, ...]) -> str:
+    """The failure's name when the server itself was unavailable to every recipient that was tried; else nothing."""
+    tried = [each.attempt for each in sent if each.attempt is not None]
+    places = {(each.command, each.outcome) for each in tried}
+    command, outcome = places.pop() if len(places) == 1 else (None, None)
+    at_the_door = command in (Command.CONNECT, Command.STARTTLS)
+    return outcome.value if at_the_door and isinstance(outcome, Failure) else ""
 
 
 def _content(file: str) -> bytes:
@@ -113,16 +135,24 @@ def _content(file: str) -> bytes:
     return content
 
 
-def _mailer(server: str, starttls: bool, user: str | None) -> SmtplibMailer:
+def _mailer(server: str, user: str | None, timeout: int, tls: Tls) -> SmtplibMailer:
     host, colon, port = server.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or len(port) > 5:
         fail(USAGE, f"--smtp `{safe(server, 80)}` must be HOST:PORT, such as smtp.example.org:587")
     password = None
     if user is not None:
         password = os.environ.get(PASSWORD_VARIABLE) or _asked_password()
-    tls = Tls.STARTTLS if starttls else Tls.NONE
+    wait = timedelta(seconds=timeout)
     try:
-        return SmtplibMailer(host=host.strip("[]"), port=int(port), tls=tls, user=user, password=password)
+        return SmtplibMailer(
+            host=host.strip("[]"),
+            port=int(port),
+            tls=tls,
+            user=user,
+            password=password,
+            timeout=wait,
+            dot_timeout=2 * wait,
+        )
     except MailerSetup as error:
         fail(USAGE, str(error))
 
@@ -157,7 +187,8 @@ def print_sent(rows: tuple[Sent, ...], title: str = "") -> None:
     shown: list[tuple[str | Text, ...]] = []
     for each in rows:
         if each.decision is None or each.attempt is None:
-            shown.append((str(each.recipient), "not sent", each.plan.verdict.value, each.plan.why, ""))
+            when = f" ({each.plan.not_before:%Y-%m-%d %H:%M:%S} UTC)" if each.plan.not_before else ""
+            shown.append((str(each.recipient), "not sent", each.plan.verdict.value, f"{each.plan.why}{when}", ""))
         else:
             decision = each.decision
             todo = brief(decision, each.attempt.at or datetime.now(UTC))

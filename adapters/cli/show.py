@@ -1,6 +1,7 @@
 """How decisions look: one as a short card, several as a table, all of them as JSON. Colours are decoration only."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -27,7 +28,13 @@ _PROVISIONAL = {
     Action.ACCEPT: "accepted so far; only the final dot settles it",
     Action.ACCEPT_AND_NOTE_FORWARD: "accepted so far; the new address is noted, nothing else changes",
 }
-_BRIEF = {Action.ACCEPT: "delivered", Action.ACCEPT_AND_NOTE_FORWARD: "delivered", Action.BOUNCE: "this message only"}
+_BRIEF = {
+    Action.ACCEPT: "delivered",
+    Action.ACCEPT_AND_NOTE_FORWARD: "delivered",
+    Action.BOUNCE: "this message only",
+    Action.DISCARD: "dropped, answered to nobody",
+    Action.HOLD: "waits for a person",
+}
 _SETTLED = {
     Action.ACCEPT: "delivered: the other side has taken the message over",
     Action.ACCEPT_AND_NOTE_FORWARD: "delivered; the new address is noted, nothing else changes",
@@ -63,12 +70,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence["str | Tex
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*columns, title=clean(title) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = Table(title=clean(title) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, overflow="fold")  # an address or a rule that is cut short is of no use
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell, limit=TEXT_LIMIT)) for cell in row))
     out = console()
     if not out.is_terminal:
-        out.width = 160
+        out.width = int(width) if (width := os.environ.get("COLUMNS", "")).isdecimal() and len(width) < 5 else 160
         out.soft_wrap = False
     out.print(shown)
 
@@ -117,6 +126,8 @@ def what(decision: Decision) -> str:
         advice = " (advice: they retry by themselves)" if decision.custody is Custody.THEIRS else ""
         doubt = "; it may have arrived already" if decision.uncertain else ""
         return f"try again later{advice}{doubt}"
+    if decision.action is Action.ACCEPT_AND_NOTE_FORWARD and decision.forward_path is None:
+        return f"{_SETTLED[Action.ACCEPT] if decision.final else 'accepted so far'}; the reply names no usable address"
     words = _SETTLED if decision.final or decision.action not in _PROVISIONAL else _PROVISIONAL
     return words[decision.action]
 
@@ -146,9 +157,9 @@ def effects(decision: Decision) -> list[str]:
         match effect:
             case Suppress():
                 until = f"until {moment(effect.until)}" if effect.until else "until it is released"
-                lines.append(f"suppress {effect.target} {until} ({effect.strength.value})")
+                lines.append(f"suppress {effect.target or 'the address'} {until} ({effect.strength.value})")
             case Strike():
-                lines.append(f"strike {effect.count} of {effect.needed} against {effect.target}")
+                lines.append(f"strike {effect.count} of {effect.needed} against {effect.target or 'the address'}")
             case NoteForward():
                 lines.append(f"note `{effect.forward_path}` (untrusted, waits for approval)")
             case Suspend():

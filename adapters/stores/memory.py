@@ -18,7 +18,7 @@ from attrs import field, frozen
 from policy.decision import Scope
 from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import recall, remember, strike_order
+from policy.remembering import recall, release, remember, strike_order
 
 
 @frozen
@@ -122,6 +122,9 @@ class _MemoryUnit:
 
     def commit(self, entry: Entry) -> None:
         remember(self, entry)
+
+    def release(self, target: str) -> int:
+        return release(self, target)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient

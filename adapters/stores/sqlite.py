@@ -22,7 +22,7 @@ from policy.decision import Scope
 from policy.diagnosis.category import Category
 from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import recall, remember
+from policy.remembering import recall, release, remember
 
 _T = TypeVar("_T")
 
@@ -227,6 +227,9 @@ class _SqliteUnit:
 
     def commit(self, entry: Entry) -> None:
         remember(self, entry)
+
+    def release(self, target: str) -> int:
+        return release(self, target)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient

@@ -70,6 +70,7 @@ class EvidenceKind(Enum):
     SUPPORT_CODE = "support-code"
     URL = "url"
     SUGGESTION = "suggestion"  # a domain that was likelier meant
+    NAMED = "named"  # an address in the reply that is not the recipient's
     HISTORY = "history"
     LAW = "law"  # a law of the design kept a rule from doing more
 

@@ -14,7 +14,8 @@ from policy.attempt import Attempt, Command, Failure
 from policy.diagnosis.category import Category, Diagnosis, Evidence, EvidenceKind, Fault, Weight
 from policy.diagnosis.hints import retry_after
 from policy.diagnosis.knowledge import Finding, Knowledge
-from policy.diagnosis.weighing import weigh
+from policy.diagnosis.naming import of_whom
+from policy.diagnosis.weighing import quoted_reply, weigh
 from policy.forward import forward_path
 from policy.reply import Flaw, Reply
 from policy.text import clean
@@ -64,6 +65,8 @@ def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Di
     finding, evidence = _read(knowledge, outcome, attempt.command, provider, attempt.recipient)
     remedy = finding.remedy
     if outcome.klass in (4, 5):
+        finding, named = of_whom(outcome, attempt, finding)
+        evidence = (*evidence, *named)
         beside, remedy = stated(outcome.text, attempt.recipient, finding)
         evidence = (*evidence, *beside)
     hint = retry_after(outcome.searchable) if outcome.klass == 4 else None
@@ -85,7 +88,9 @@ def _read(
     """Weigh the evidence of a reply: what decided, and the pieces in the order of their weight."""
     flaws = tuple(_evidence(EvidenceKind.FORM, flaw.value, _FLAWS[flaw]) for flaw in reply.flaws if flaw in _FLAWS)
     if any(flaw in reply.flaws for flaw in _VOID):
-        return _PROTOCOL_ERROR, flaws
+        inner = quoted_reply(reply.text)
+        start = f"a reply seems to start at `{inner}`: give it from there" if inner else ""
+        return _PROTOCOL_ERROR, (*flaws, *([_evidence(EvidenceKind.FORM, "quoted", start)] if inner else []))
     code = _evidence(EvidenceKind.CODE, str(reply.code), f"class {reply.klass}yz")
     if reply.klass in (2, 3):
         return _positive(reply, command, code, flaws)

@@ -65,15 +65,18 @@ class Signature:
         missing = [marker for marker in self.all if marker not in found]
         checks = (
             (not found.isdisjoint(self.any), "none of its phrases occurs"),
-            (not self.klass or reply.klass in self.klass, f"is for class {self.klass}"),
-            (not self.codes or reply.code in self.codes, f"is for codes {self.codes}"),
+            (
+                not self.klass or reply.klass in self.klass,
+                f"is for {', '.join(f'{each}yz' for each in self.klass)}",
+            ),
+            (not self.codes or reply.code in self.codes, f"is for codes {', '.join(map(str, self.codes))}"),
             (
                 not self.enhanced or reply.enhanced in self.enhanced,
                 f"is for status {', '.join(map(str, self.enhanced))}",
             ),
             (not self.commands or command in self.commands, f"is for {', '.join(c.value for c in self.commands)}"),
             (not self.providers or provider in self.providers, f"is for {', '.join(self.providers)}"),
-            (not missing, f"`{missing[:1]}` is missing"),
+            (not missing, f"`{'`, `'.join(missing)}` is missing"),
             (not forbidden, f"`{', '.join(forbidden)}` speaks against it"),
         )
         return next((why for holds, why in checks if not holds), "")

@@ -22,6 +22,12 @@ from policy.text import ADDRESS_PLACEHOLDER, clean
 _QUOTED = re.compile(r"(?<![0-9.])[45][0-9]{2}[ -]#?([45])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})(?!\.?[0-9])")
 
 
+def quoted_reply(text: str) -> str | None:
+    """Return the start of a reply that stands inside a text, such as `550 5.1.1`; None when there is none."""
+    found = _QUOTED.search(text)
+    return found[0] if found else None
+
+
 @frozen
 class Spoken:
     """One thing that speaks for a category.

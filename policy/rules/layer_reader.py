@@ -112,6 +112,10 @@ class _LayerReader:
             rules = {k.text: v for k, v in value.items}.get("rules") if isinstance(value, MappingNode) else None
             if rules is not None:
                 self.provider_rules[key.text] = self.rules(report, rules)
+            keys = {each.text for each, _ in value.items} if isinstance(value, MappingNode) else set()
+            if keys == {"rules"} and key.text not in self.below.providers:
+                hint = near(key.text, self.below.providers) or "; a new one needs `mx` or `domains`"
+                report.problem(key, "unknown-provider", f"no provider is called {shown(key)}{hint}")
         self.check_names(node, providers)
         return providers
 

@@ -39,16 +39,18 @@ class Policy:
 
     @providers.default
     def _providers(self) -> Mapping[str, Provider]:
-        return {name: each for layer in reversed(self.layers) for name, each in layer.providers.items()}
+        merged: dict[str, Provider] = {}
+        for layer in reversed(self.layers):
+            merged.update((name, each.over(merged.get(name))) for name, each in layer.providers.items())
+        return merged
 
     @_called.default
     def _by_spoken_name(self) -> Mapping[str, str]:
         """Providers by every name they go by: an own name beats another's other name, a higher layer a lower one."""
         called: dict[str, str] = {}
         for layer in reversed(self.layers):
-            for name, each in layer.providers.items():
-                if self.providers[name] is each:
-                    called.update((spoken_name(other), name) for other in each.names)
+            for name in layer.providers:
+                called.update((spoken_name(other), name) for other in self.providers[name].names)
         return called | {spoken_name(name): name for name in self.providers}
 
     @_live.default

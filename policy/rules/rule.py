@@ -134,6 +134,12 @@ class Provider:
     domains: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
+    def over(self, lower: "Provider | None") -> "Provider":
+        """This one over what a lower layer says of it: what is not said here stays."""
+        if lower is None:
+            return self
+        return Provider(mx=self.mx or lower.mx, domains=self.domains or lower.domains, names=self.names or lower.names)
+
 
 def spoken_name(name: str) -> str:
     """Return the form in which providers' names are compared: letters and digits only, without case.

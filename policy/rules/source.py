@@ -40,14 +40,15 @@ class RulesUnreadable(Exception):
     """A rules file that cannot be read at all; one line says which and why."""
 
 
-def load_policy(paths: Sequence[str | Path] = ()) -> Policy:
-    """Return the shipped policy under the operator files `paths`, the last one on top.
+def load_policy(paths: str | Path | Sequence[str | Path] = ()) -> Policy:
+    """Return the shipped policy under the operator files `paths` (one, or several with the last one on top).
 
     Raises:
         RulesError: with every mistake of every file at once.
         RulesUnreadable: when a file cannot be read.
     """
-    return build_policy([_operator_file(path) for path in paths])
+    several = (paths,) if isinstance(paths, str | Path) else paths
+    return build_policy([_operator_file(path) for path in several])
 
 
 def build_policy(files: Sequence[RulesFile]) -> Policy:

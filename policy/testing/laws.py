@@ -26,7 +26,7 @@ from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
 from policy.diagnosis.diagnose import diagnose
 from policy.engine import progress_after
 from policy.forward import UntrustedPath
-from policy.history import History, Progress
+from policy.history import History, Progress, first_attempt
 from policy.reply import EnhancedStatus, Flaw, Reply
 from policy.rules.policy import Policy
 from policy.rules.rule import Rule
@@ -194,7 +194,7 @@ def _keeps_its_end(policy: Policy, attempt: Attempt, history: History, now: date
         message=attempt.message,
         recipient="",
         attempts=0,
-        first_attempt_at=now,
+        first_attempt_at=_first(attempt, history, now),
         held=timedelta(0),
         last_at=now,
         action=Action.RETRY,
@@ -323,7 +323,8 @@ def _against(decision: Decision) -> list[Suppress | Strike]:
 
 
 def _first(attempt: Attempt, history: History, now: datetime) -> datetime:
-    return attempt.first_attempt_at or (history.progress.first_attempt_at if history.progress else now)
+    """When the message was first tried."""
+    return first_attempt(attempt, history.progress, now)
 
 
 def _most_apart(times: list[datetime], apart: timedelta) -> int:

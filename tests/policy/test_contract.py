@@ -161,7 +161,7 @@ def test_the_empty_reverse_path_is_the_null_sender(sender: str) -> None:
         ({"reply": "250", "now": "2026-02-30T00:00:00Z"}, "`now`: time `2026-02-30T00:00:00Z` does not exist"),
         (
             {"reply": "250", "now": "0001-01-01T00:00:00+23:00"},
-            "`now`: time `0001-01-01T00:00:00+23:00` does not exist",
+            "`now`: time `0001-01-01T00:00:00+23:00` is not in 1970-2999",
         ),
         ({"reply": "250", "now": 1767322800}, "`now` must be a string"),
         ({"reply": "250", "tags": ["a"]}, "`tags` must be an object whose values are strings"),

@@ -72,8 +72,8 @@ def test_a_hint_makes_each_wait_longer_and_only_up_to_the_schedules_cap() -> Non
 
 
 def test_a_schedule_without_a_hint_does_not_listen_to_one() -> None:
-    standard = SHIPPED.schedule("standard")
-    assert whole(standard, hint=HOUR) == whole(standard)
+    quota = SHIPPED.schedule("over-quota")
+    assert whole(quota, hint=2 * HOUR) == whole(quota)
 
 
 def test_the_last_try_is_moved_forward_to_the_give_up_time() -> None:

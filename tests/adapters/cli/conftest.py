@@ -23,6 +23,7 @@ def _empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("MAILVERDICT_RULES", "MAILVERDICT_STORE", "MAILVERDICT_SMTP_PASSWORD", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "160")  # a narrower table folds its cells
 
 
 @pytest.fixture

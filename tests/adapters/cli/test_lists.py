@@ -1,10 +1,13 @@
 """`mailverdict log`, `suppressions list`, `forwards list`: what was kept, in order, in the contract's keys."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
+
+from adapters.cli.app import cli
 
 Run = Callable[..., Result]
 Document = Callable[..., Any]
@@ -98,3 +101,19 @@ def test_lists_take_the_store_of_the_environment(words: tuple[str, ...], run: Ru
 
 def test_the_newest_none_are_no_number(run: Run) -> None:
     assert "--last" in run("log", "--last", "0", *STORE, status=2).stderr
+
+
+def test_a_removed_suppression_no_longer_binds(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text('{"reply": "550 5.1.1 no such user", "command": "RCPT", "recipient": "Jo@example.org"}\n', "utf-8")
+    store = f"sqlite:///{tmp_path}/a.db"
+    for args, said in (
+        (["observe", "--batch", str(lines)], "hard-bounce"),
+        (["plan", "--to", "jo@example.org"], "suppressed"),
+        (["suppressions", "remove", "JO@example.org"], "jo@example.org: released"),
+        (["suppressions", "remove", "jo@example.org"], "was not suppressed"),
+        (["plan", "--to", "jo@example.org"], "send"),
+    ):
+        result = CliRunner().invoke(cli, [*args, "--store", store])
+        assert result.exit_code == 0
+        assert said in result.output

@@ -71,7 +71,8 @@ def test_a_url_is_read_out_of_itself_and_has_no_userinfo(text: SafeText) -> None
     for url in read_facts(text).urls:
         assert url.lower().startswith(("http://", "https://"))
         assert "@" not in url.split("/")[2].partition("?")[0].partition("#")[0]
-        assert facts(f"see ({url}), please").urls == (url,)
+        if url.count("(") == url.count(")"):  # in brackets, one that it opens itself is closed by them
+            assert facts(f"see ({url}), please").urls == (url,)
 
 
 @pytest.mark.parametrize(
