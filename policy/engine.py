@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import define, frozen
 
-from policy.address import Address
+from policy.address import Address, parse_address
 from policy.attempt import Attempt, Custody, ident, moment
 from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
@@ -48,6 +48,7 @@ class Plan:
         why: one line for a person.
         suppression: the entry that forbids it; None when none does.
         forward: the note of another address, if there is one; it changes nothing while it waits for approval.
+        deliver_to: the noted address once a person approved it: write there instead, and spare the relay.
     """
 
     recipient: Address
@@ -58,6 +59,7 @@ class Plan:
     why: str
     suppression: Suppression | None = None
     forward: ForwardNote | None = None
+    deliver_to: Address | None = None
     policy_version: str
 
 
@@ -189,9 +191,12 @@ class _Finding:
 def _plan(policy: Policy, recipient: Address, history: History, now: datetime) -> Plan:
     clear = _Finding(verdict=Verdict.SEND, why="nothing stands against it")
     found = next(_against(history, now), clear)
-    note, waiting = history.forward, ""
+    note, waiting, deliver_to = history.forward, "", None
     if note is not None and note.state is ForwardState.PENDING:
         waiting = f"; a forward to `{note.forward_path}` waits for approval"
+    if note is not None and note.state is ForwardState.APPROVED:
+        deliver_to = parse_address(note.forward_path.quoted)
+        waiting = f"; a person approved the new address `{note.forward_path}`: write there"
     return Plan(
         recipient=recipient,
         verdict=found.verdict,
@@ -201,6 +206,7 @@ def _plan(policy: Policy, recipient: Address, history: History, now: datetime) -
         why=found.why + waiting,
         suppression=found.suppression,
         forward=note,
+        deliver_to=deliver_to,
         policy_version=policy.version,
     )
 

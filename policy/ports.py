@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from policy.forward import ForwardState
 from policy.history import Entry, ForwardNote, History, HistoryKey, Suppression
 from policy.transaction import Envelope, Transaction
 
@@ -37,6 +38,9 @@ class Unit(Protocol):
     def release(self, target: str) -> int:
         """Take every suppression and all strikes of `target` (an address key or a domain) away; return how many
         suppressions there were, active or not."""
+
+    def judge(self, address: str, state: ForwardState) -> bool:
+        """Keep what a person said of the forward noted for `address` (a key); False when none is noted."""
 
 
 class Store(Protocol):

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
+from attrs import evolve
+
 from policy.attempt import Attempt
 from policy.decision import Delivered, NoteForward, Scope, Strength, Strike, Suppress, Suspend
 from policy.forward import ForwardState
@@ -106,6 +108,15 @@ def release(shelf: Shelf, target: str) -> int:
         shelf.drop_suppression(scope, target)
     shelf.drop_strikes(target)
     return len(held)
+
+
+def judge(shelf: Shelf, address: str, state: ForwardState) -> bool:
+    """Keep what a person said of a note; False when there is none."""
+    note = shelf.forward(address)
+    if note is None:
+        return False
+    shelf.put_forward(evolve(note, state=state))
+    return True
 
 
 def strike_order(strike: PastStrike) -> tuple[datetime, str, str, str]:

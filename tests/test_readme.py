@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from adapters.cli.app import COMMANDS, cli
-from policy.rules.source import RulesFile, build_policy
+from policy.rules.source import RulesFile, build_policy, load_policy
 
 ROOT = Path(__file__).parents[1]
 PAPERS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -52,3 +52,10 @@ def test_the_readme_names_every_command() -> None:
     text = PAPERS[0].read_text("utf-8")
     for name in COMMANDS:
         assert f"`mailverdict {name}" in text or f"`{name}" in text, name
+
+
+def test_the_lines_that_the_readme_shows_are_lines_of_rules() -> None:
+    shown = {int(line) for line in re.findall(r"rules\.yaml:([0-9]+)\)", PAPERS[0].read_text("utf-8"))}
+    shipped = {rule.ref.line for layer in load_policy().layers for rule in layer.rules if layer.file == "rules.yaml"}
+    assert shown
+    assert shown <= shipped

@@ -25,7 +25,10 @@ COMMANDS = {
     "demo": ("adapters.cli.demo:demo_command", "See it all work on a real SMTP conversation on this machine."),
     "log": ("adapters.cli.lists:log_command", "Show the decisions that were recorded."),
     "suppressions": ("adapters.cli.lists:suppressions_group", "Show the suppression list, or take addresses off it."),
-    "forwards": ("adapters.cli.lists:forwards_group", "Show the forward addresses that replies named."),
+    "forwards": (
+        "adapters.cli.lists:forwards_group",
+        "Show the forwards that replies named, approve or reject them.",
+    ),
     "init": ("adapters.cli.starting:init_command", "Write a commented rules file to start from."),
     "check": ("adapters.cli.starting:check_command", "Check rules files: every mistake at once, with its place."),
 }

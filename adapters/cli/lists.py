@@ -10,6 +10,7 @@ import click
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
 from policy.contract import write_decision, write_forward, write_suppression
 from policy.contract.times import write_time
+from policy.forward import ForwardState
 from policy.history import Entry
 
 
@@ -104,7 +105,7 @@ def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> 
 
 @click.group("forwards", epilog="\b\nExample:\n  mailverdict forwards list --store sqlite:///mail.db")
 def forwards_group() -> None:
-    """Show the forward addresses that 251 and 551 replies named; none is used before a person approves it."""
+    """Show or judge the forward addresses that 251 and 551 replies named; none is used before a person approves it."""
 
 
 @forwards_group.command("list", epilog="\b\nExample:\n  mailverdict forwards list --format json")
@@ -119,6 +120,31 @@ def list_forwards(store_url: str, form: str) -> None:
         (e.address, str(e.forward_path), e.state.value, f"{e.since:%Y-%m-%d %H:%M:%S}", str(e.reply)) for e in notes
     )
     _show(form, (write_forward(each) for each in notes), columns, rows)
+
+
+def _judging(verb: str, state: ForwardState, line: str) -> None:
+    """Add the subcommand by which a person says `state` of notes."""
+
+    @forwards_group.command(verb, help=line, epilog=f"\b\nExample:\n  mailverdict forwards {verb} jo@old.example")
+    @click.argument("recipients", nargs=-1, required=True, metavar="ADDRESS...")
+    @store_option
+    @format_option
+    def judge_forwards(recipients: tuple[str, ...], store_url: str, form: str) -> None:
+        from adapters.cli.planning import address
+        from adapters.cli.show import print_json
+
+        keys = [address(each).key for each in recipients]
+        with the_store(store_url, must_exist=True) as store, store.unit() as unit:
+            judged = [(key, unit.judge(key, state)) for key in keys]
+        if form == "json":
+            print_json([{"address": key, "state": state.value if noted else None} for key, noted in judged])
+        else:
+            for key, noted in judged:
+                click.echo(f"{safe(key)}: {state.value if noted else 'no forward is noted'}")
+
+
+_judging("approve", ForwardState.APPROVED, "Trust the noted addresses: `plan` then says to write there.")
+_judging("reject", ForwardState.REJECTED, "Do not trust the noted addresses; the same ones stay rejected.")
 
 
 def _show(form: str, documents: Iterable[object], columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

@@ -80,6 +80,7 @@ def write_plan(plan: Plan) -> dict[str, Any]:
         "why": plan.why,
         "suppression": plan.suppression and write_suppression(plan.suppression),
         "forward": plan.forward and write_forward(plan.forward),
+        "deliver_to": plan.deliver_to and str(plan.deliver_to),
         "policy_version": plan.policy_version,
     }
 

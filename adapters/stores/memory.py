@@ -16,9 +16,10 @@ import attrs
 from attrs import field, frozen
 
 from policy.decision import Scope
+from policy.forward import ForwardState
 from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import recall, release, remember, strike_order
+from policy.remembering import judge, recall, release, remember, strike_order
 
 
 @frozen
@@ -125,6 +126,9 @@ class _MemoryUnit:
 
     def release(self, target: str) -> int:
         return release(self, target)
+
+    def judge(self, address: str, state: ForwardState) -> bool:
+        return judge(self, address, state)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient

@@ -20,9 +20,10 @@ from policy.contract.entry import dump, load
 from policy.contract.mistake import ContractError
 from policy.decision import Scope
 from policy.diagnosis.category import Category
+from policy.forward import ForwardState
 from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import recall, release, remember
+from policy.remembering import judge, recall, release, remember
 
 _T = TypeVar("_T")
 
@@ -230,6 +231,9 @@ class _SqliteUnit:
 
     def release(self, target: str) -> int:
         return release(self, target)
+
+    def judge(self, address: str, state: ForwardState) -> bool:
+        return judge(self, address, state)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient

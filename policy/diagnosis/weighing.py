@@ -18,6 +18,7 @@ from policy.diagnosis.knowledge import Finding, Knowledge, Signature
 from policy.reply import EnhancedStatus, Reply
 from policy.text import ADDRESS_PLACEHOLDER, clean
 
+_PATH = re.compile(r"(https?://[a-z0-9.-]{1,255}+)[/?#:]\S*")  # words of a page's path say nothing; its host may
 # A reply of another host inside this one: `host mx.example said: 550 5.1.1 no such user`.
 _QUOTED = re.compile(r"(?<![0-9.])[45][0-9]{2}[ -]#?([45])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})(?!\.?[0-9])")
 
@@ -72,7 +73,7 @@ def condition_text(reply: Reply, recipient: Address | None) -> str:
 
     So `user <jo@spam.example> unknown` is `user unknown`, and `spam.example` is no word.
     """
-    text = reply.searchable.replace(ADDRESS_PLACEHOLDER, " ")
+    text = _PATH.sub(r"\1 ", reply.searchable.replace(ADDRESS_PLACEHOLDER, " "))
     return text if recipient is None else text.replace(recipient.domain, "-")
 
 

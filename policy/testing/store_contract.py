@@ -313,6 +313,16 @@ class StoreContract:
         )
         assert (history(store).forward, list(store.forwards())) == (kept, [kept])
 
+    def test_what_a_person_said_of_a_note_stays_until_another_path_comes(self, store: Store) -> None:
+        commit(store, entry("a", note("a@new.example")))
+        with store.unit() as unit:
+            assert unit.judge(JO, ForwardState.APPROVED)
+            assert not unit.judge("nobody@example.org", ForwardState.APPROVED)
+        commit(store, entry("b", note("a@new.example")))
+        assert [each.state for each in self.reopen(store).forwards()] == [ForwardState.APPROVED]
+        commit(store, entry("c", note("b@new.example")))
+        assert [each.state for each in store.forwards()] == [ForwardState.PENDING]
+
     def test_another_path_replaces_the_note(self, store: Store) -> None:
         commit(store, entry("a", note("a@new.example")), entry("b", note("b@new.example"), at=START + HOUR))
         (kept,) = store.forwards()

@@ -117,3 +117,21 @@ def test_a_removed_suppression_no_longer_binds(tmp_path: Path) -> None:
         result = CliRunner().invoke(cli, [*args, "--store", store])
         assert result.exit_code == 0
         assert said in result.output
+
+
+def test_an_approved_forward_is_where_plan_says_to_write(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    reply = "251 User not local; will forward to <jo@new.example>"
+    lines.write_text(f'{{"reply": "{reply}", "command": "RCPT", "recipient": "jo@old.example"}}\n', "utf-8")
+    store = f"sqlite:///{tmp_path}/a.db"
+    for args, said in (
+        (["observe", "--batch", str(lines)], "accept-and-note-forward"),
+        (["plan", "--to", "jo@old.example", "--format", "json"], '"deliver_to": null'),
+        (["forwards", "approve", "jo@old.example"], "jo@old.example: approved"),
+        (["plan", "--to", "jo@old.example", "--format", "json"], '"deliver_to": "jo@new.example"'),
+        (["forwards", "reject", "jo@old.example", "bo@old.example"], "bo@old.example: no forward is noted"),
+        (["plan", "--to", "jo@old.example", "--format", "json"], '"deliver_to": null'),
+    ):
+        result = CliRunner().invoke(cli, [*args, "--store", store])
+        assert result.exit_code == 0, result.output
+        assert said in result.output

@@ -13,7 +13,8 @@ Lines = Callable[..., str]
 
 STORE = ("--store", "sqlite:///mail.db")
 NOON = "2026-01-01T12:00:00Z"
-KEYS = ["recipient", "verdict", "not_before", "route", "alone", "why", "suppression", "forward", "policy_version"]
+KEYS = ["recipient", "verdict", "not_before", "route", "alone", "why", "suppression", "forward", "deliver_to"]
+KEYS.append("policy_version")
 
 
 @pytest.fixture
