@@ -22,6 +22,8 @@ _NAMED_LIMIT = 16
 def of_whom(reply: Reply, attempt: Attempt, finding: Finding) -> tuple[Finding, tuple[Evidence, ...]]:
     """Return the finding, milder where the reply names another address than the recipient's, and why."""
     recipient = attempt.recipient
+    if reply.code == 551:  # it names the address to try instead, and that decides nothing
+        return finding, ()
     if recipient is None or finding.fault is not Fault.RECIPIENT or "@" not in reply.text:
         return finding, ()
     named = _named(reply)
