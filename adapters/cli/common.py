@@ -20,6 +20,13 @@ FINDINGS, USAGE, UNAVAILABLE = 1, 2, 3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _joined(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str | None:
+    """A reply may be given as one word in quotes, or as it stands; None when it is not given."""
+    return " ".join(words) if words else None
+
+
+reply_argument = click.argument("reply", nargs=-1, callback=_joined)
 rules_option = click.option(
     "--rules",
     "rules",

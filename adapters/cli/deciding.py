@@ -14,6 +14,7 @@ from adapters.cli.common import (
     format_option,
     now_option,
     refused,
+    reply_argument,
     rules_option,
     safe,
     the_policy,
@@ -36,7 +37,7 @@ Examples:
   mailverdict decide --failure null-mx --to jo@example.com
   mailverdict decide --batch attempts.jsonl > decisions.jsonl""",
 )
-@click.argument("reply", required=False)
+@reply_argument
 @click.option("--failure", metavar="NAME", help=f"Instead of a reply: {', '.join(each.value for each in Failure)}.")
 @click.option("--to", "recipient", metavar="ADDRESS", help="The recipient.")
 @click.option("--from", "sender", metavar="ADDRESS", help='The envelope sender; "" or <> for the null sender.')

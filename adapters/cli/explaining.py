@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from adapters.cli.common import USAGE, fail, format_option, refused, rules_option, the_policy
+from adapters.cli.common import USAGE, fail, format_option, refused, reply_argument, rules_option, the_policy
 from policy import Attempt, Command, Failure, Policy, Reply
 from policy.contract import ContractError, read_attempt
 from policy.diagnosis.diagnose import diagnose
@@ -21,15 +21,19 @@ Examples:
   mailverdict explain "550 5.1.1 blocked, see our spam policy" --command DOT
   mailverdict explain "550 5.4.1 Recipient address rejected: Access denied" --provider microsoft --format json""",
 )
-@click.argument("reply")
+@reply_argument
 @click.option("--command", metavar="COMMAND", help=f"What the reply answers, or {_UNKNOWN}.  [default: RCPT]")
 @click.option("--to", "recipient", metavar="ADDRESS", help="The recipient.")
 @click.option("--mx", metavar="HOST", help="The remote host's name.")
 @click.option("--provider", metavar="NAME", help="The mailbox provider, as the rules name it.")
 @rules_option
 @format_option
-def explain_command(reply: str, command: str | None, rules: tuple[str, ...], form: str, **said: str | None) -> None:
+def explain_command(
+    reply: str | None, command: str | None, rules: tuple[str, ...], form: str, **said: str | None
+) -> None:
     """Show how REPLY is read: its parts, every signature that matched, what decided, and what almost matched."""
+    if reply is None:
+        fail(USAGE, "a REPLY is needed; try `mailverdict explain --help`")
     document = {"reply": reply, **said, "command": None if command == _UNKNOWN else (command or Command.RCPT.value)}
     try:
         attempt = read_attempt(document)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from policy.text import clean
 
+_LISTED = 12  # words that a person reads at once
 MISTAKES_SHOWN = 50  # a document of a million wrong keys gets a message that can still be read
 
 
@@ -30,4 +31,7 @@ def unknown(noun: str, word: object, known: Iterable[str]) -> str:
     said = clean(str(word), limit=60)
     spelled = {each.casefold(): each for each in known}
     near = difflib.get_close_matches(said.casefold(), spelled, n=1)
-    return f"unknown {noun} `{said}`" + (f"; did you mean `{spelled[near[0]]}`?" if near else "")
+    if near:
+        return f"unknown {noun} `{said}`; did you mean `{spelled[near[0]]}`?"
+    listed = f"; known are {', '.join(f'`{each}`' for each in spelled.values())}" if len(spelled) <= _LISTED else ""
+    return f"unknown {noun} `{said}`{listed}"

@@ -38,6 +38,14 @@ def test_a_text_full_of_markup_stays_text() -> None:
     assert "[bold]no such user[/bold]" in run("550 [bold]no such user[/bold]")
 
 
+def test_the_quotes_around_a_reply_may_be_left_out() -> None:
+    assert run("550", "5.1.1", "No", "such", "user") == run("550 5.1.1 No such user")
+
+
+def test_a_reply_is_needed() -> None:
+    assert CliRunner().invoke(cli, ["explain"]).exit_code == 2
+
+
 def test_an_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(cli, ["explain", "550", "--command", "RCPTO"])
     assert result.exit_code == 2
