@@ -162,8 +162,8 @@ class Attempt:
     @property
     def fingerprint(self) -> str:
         """A digest of all that was said of the attempt, its id and time aside; equal only for equal content."""
-        told = (each.name for each in attrs.fields(Attempt) if each.name not in ("attempt_id", "at"))
-        return _digest(*(getattr(self, name) for name in told))
+        told = (each.name for each in attrs.fields(Attempt) if each.name not in ("attempt_id", "at", "recipient"))
+        return _digest(self.recipient and self.recipient.key, *(getattr(self, name) for name in told))
 
 
 def _digest(*parts: object) -> str:

@@ -25,8 +25,7 @@ from policy.decision import (
 )
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
-from policy.history import History, first_attempt
-from policy.reply import Flaw
+from policy.history import History, first_attempt, tries
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
 from policy.rules.rule import Facts, Rule
@@ -136,13 +135,14 @@ class _Verdict:
     def is_misplaced_yes(self) -> bool:
         """A 2yz that was read well but cannot be believed: to DATA, where 354 belongs."""
         reply = self.facts.reply
-        return reply is not None and reply.klass == 2 and Flaw.OUT_OF_STEP not in reply.flaws
+        return reply is not None and reply.klass == 2 and not reply.is_void
 
     @property
     def uncertain(self) -> bool:
         """Nobody could read whether the final dot was accepted: the message may have arrived."""
-        unread = self.attempt.command is Command.DOT and self.diagnosis.category is Category.PROTOCOL_ERROR
-        return unread or self.attempt.outcome is Failure.LOST_AFTER_DOT
+        reply = self.facts.reply
+        unread = reply is not None and (reply.is_void or reply.klass == 3)
+        return (unread and self.attempt.command is Command.DOT) or self.attempt.outcome is Failure.LOST_AFTER_DOT
 
     def unanswerable(self, action: Action) -> Action:
         """A failure that would be told to a null sender is discarded."""
@@ -180,8 +180,10 @@ class _Verdict:
         times = self.times
         cap = self.policy.stream_give_up(self.attempt)
         give_up_at = give_up_time(schedule, times.first, held=times.held, cap=cap)
-        hint = self.diagnosis.retry_after
-        due = next_try(schedule, times.number, now=times.now, give_up_at=give_up_at, spread=self.spread, hint=hint)
+        tried = tries(self.history.progress, self.rule.ref.id, number=times.number)
+        number = max(times.number, tried)  # what is not counted as an attempt waits longer all the same
+        clock = {"now": times.now, "give_up_at": give_up_at}
+        due = next_try(schedule, number, **clock, spread=self.spread, tried=tried, hint=self.diagnosis.retry_after)
         if due is None:
             said = f"attempt {times.number}, first tried {times.first:%Y-%m-%d %H:%M} UTC"
             self.note(EvidenceKind.HISTORY, said, "the schedule gives up here")

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Literal
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from policy.address import Address, parse_address
 from policy.attempt import Attempt, Custody, ident, moment
 from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
+from policy.diagnosis.category import Category
 from policy.forward import ForwardState
-from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt
+from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
 
@@ -93,7 +94,12 @@ class Engine:
         """
         policy, now = self.policy, moment(now)
         with self.store.unit() as unit:
-            return [_observe(policy, unit, attempt, attempt.at or now) for attempt in attempts]
+            return [_observe(policy, unit, _timed(attempt, now)) for attempt in attempts]
+
+    def recorded(self, attempt_id: str, recipient: Address) -> Entry | None:
+        """Return what was recorded of an attempt; None when it is not known."""
+        with self.store.unit() as unit:
+            return unit.recorded(ident(attempt_id) or "", recipient.key)
 
     def plan(
         self,
@@ -116,7 +122,15 @@ class Engine:
         return _plan(policy, recipient, history, moment(now))
 
 
-def _observe(policy: Policy, unit: Unit, attempt: Attempt, now: datetime) -> Decision | AttemptConflict:
+def _timed(attempt: Attempt, now: datetime) -> Attempt:
+    """An attempt that does not say when it was, was now; without an id that is what tells it from another."""
+    return attempt if attempt.at is not None else evolve(attempt, at=now)
+
+
+def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | AttemptConflict:
+    now = attempt.at
+    if now is None:
+        raise ValueError("an attempt is observed at a time")
     recipient = attempt.recipient.key if attempt.recipient else ""
     known = unit.recorded(attempt.identity, recipient)
     if known is not None:
@@ -157,13 +171,18 @@ def spread_of(attempt: Attempt) -> float:
 
 
 def progress_after(attempt: Attempt, decision: Decision, before: Progress | None, now: datetime) -> Progress:
-    """Return how far the message is after this attempt. What made us reconnect does not count as an attempt."""
-    counted = not any(isinstance(effect, Reconnect) for effect in decision.effects)
+    """Return how far the message is after this attempt.
+
+    What made us reconnect, and a hold, does not count as an attempt. What comes late (an older event, or one after the
+    message was settled) is counted, but does not reopen the message; a delivery always settles it.
+    """
+    effects = decision.effects
+    counted = decision.action is not Action.HOLD and not any(isinstance(each, Reconnect) for each in effects)
     number = attempt.number or (before.attempts if before else 0) + 1
     held = before.held if before else timedelta(0)
     if before and before.action is Action.HOLD:
         held += max(now - before.last_at, timedelta(0))
-    return Progress(
+    after = Progress(
         message=attempt.message,
         recipient=attempt.recipient.key if attempt.recipient else "",
         attempts=number if counted else number - 1,
@@ -173,9 +192,15 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         action=decision.action,
         final=decision.final,
         retry_at=decision.retry_at,
-        split=(before is not None and before.split) or any(isinstance(each, Split) for each in decision.effects),
+        split=(before is not None and before.split) or any(isinstance(each, Split) for each in effects),
         custody=attempt.custody,
+        rule=decision.rule.id,
+        tried=tries(before, decision.rule.id, number=number),
     )
+    delivered = decision.final and decision.category is Category.ACCEPTED
+    if before is None or delivered or not (before.final or now < before.last_at):
+        return after
+    return evolve(before, attempts=max(after.attempts, before.attempts), first_attempt_at=after.first_attempt_at)
 
 
 @frozen(kw_only=True)
@@ -225,9 +250,11 @@ def _against(history: History, now: datetime) -> Iterator[_Finding]:
         yield _Finding(verdict=Verdict.THEIRS, why="who holds this message retries by itself; nothing is sent twice")
     if progress is not None and progress.action is Action.HOLD:
         yield _Finding(verdict=Verdict.HELD, why="the last attempt ended in a hold: a person must act first")
-    if progress is not None and progress.retry_at is not None and now < progress.retry_at:
-        why = f"attempt {progress.attempts + 1} is due then"
-        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=progress.retry_at)
-    if history.suspended_until is not None and now < history.suspended_until:
-        why = "this destination is suspended until then"
-        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=history.suspended_until)
+    waits: list[tuple[datetime, str]] = []
+    if progress is not None and progress.retry_at is not None:
+        waits.append((progress.retry_at, f"attempt {progress.attempts + 1} is due then"))
+    if history.suspended_until is not None:
+        waits.append((history.suspended_until, "this destination is suspended until then"))
+    latest, reason = max(waits, default=(now, ""))
+    if now < latest:
+        yield _Finding(verdict=Verdict.WAIT, why=reason, not_before=latest)

@@ -25,6 +25,7 @@ class Progress:
         retry_at: when it is due again; None when it is not.
         split: it was told once to go to this recipient alone.
         custody: who retries.
+        rule, tried: the rule that decided last, and how often in a row it did.
     """
 
     message: str
@@ -38,6 +39,15 @@ class Progress:
     retry_at: datetime | None
     split: bool = False
     custody: Custody = Custody.OURS
+    rule: str = ""
+    tried: int = 0
+
+
+def tries(progress: Progress | None, rule: str, *, number: int) -> int:
+    """How often in a row `rule` has decided about the message, this time included; with no past, all attempts."""
+    if progress is None:
+        return number
+    return progress.tried + 1 if progress.rule == rule else 1
 
 
 def first_attempt(attempt: Attempt, progress: Progress | None, now: datetime) -> datetime:
@@ -125,7 +135,7 @@ class HistoryKey:
         recipient: address key; None when the recipient is not known.
         domain: the recipient's.
         message: the message's id; None when no certain message is meant.
-        pair: key of (our identity, the destination), see `policy.engine.pair_key`.
+        pair: key of (our identity, the destination), see `Policy.pair`.
     """
 
     recipient: str | None

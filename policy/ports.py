@@ -29,7 +29,8 @@ class Unit(Protocol):
         - Suppress: one entry a (scope, target); a new one replaces it unless the old one is active and stronger,
           or as strong and expires later.
         - Strike: one a (target, message, reason); a repeated one keeps the first time.
-        - Delivered: last success is the latest seen; strikes and *weak* suppressions of the target are removed.
+        - Delivered: last success is the latest seen; strikes and *weak* suppressions of the target up to then are
+          removed.
         - NoteForward: one note an address; the same path keeps state and time, another path replaces it and is
           pending again.
         - Suspend: the later time wins.
@@ -39,8 +40,9 @@ class Unit(Protocol):
         """Take every suppression and all strikes of `target` (an address key or a domain) away; return how many
         suppressions there were, active or not."""
 
-    def judge(self, address: str, state: ForwardState) -> bool:
-        """Keep what a person said of the forward noted for `address` (a key); False when none is noted."""
+    def judge(self, address: str, path: str, state: ForwardState) -> bool:
+        """Keep what a person said of the forward `path` noted for `address` (a key); False when another one, or none,
+        is noted by now: what nobody has read must not be approved."""
 
 
 class Store(Protocol):

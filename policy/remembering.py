@@ -110,10 +110,10 @@ def release(shelf: Shelf, target: str) -> int:
     return len(held)
 
 
-def judge(shelf: Shelf, address: str, state: ForwardState) -> bool:
-    """Keep what a person said of a note; False when there is none."""
+def judge(shelf: Shelf, address: str, path: str, state: ForwardState) -> bool:
+    """Keep what a person said of a note; False when another path, or none, is noted by now."""
     note = shelf.forward(address)
-    if note is None:
+    if note is None or note.forward_path.quoted != path:
         return False
     shelf.put_forward(evolve(note, state=state))
     return True
@@ -152,10 +152,13 @@ def _suppress(shelf: Shelf, effect: Suppress, entry: Entry) -> None:
 def _deliver(shelf: Shelf, target: str, at: datetime) -> None:
     former = shelf.last_success(target)
     shelf.put_last_success(target, max(at, former or at))
+    newer = [strike for strike in shelf.newest_strikes(target, STRIKES_KEPT) if strike.at > at]
     shelf.drop_strikes(target)
+    for strike in newer:  # a success that is told late takes back nothing that came after it
+        shelf.add_strike(strike)
     suppression = shelf.suppression(Scope.ADDRESS, target)
     # A success shows that the mailbox works; it takes back nothing that was surer of itself than a weak guess.
-    if suppression is not None and suppression.strength is Strength.WEAK:
+    if suppression is not None and suppression.strength is Strength.WEAK and suppression.since <= at:
         shelf.drop_suppression(Scope.ADDRESS, target)
 
 

@@ -99,6 +99,11 @@ class Reply:
         return None if self.code is None else self.code // 100
 
     @property
+    def is_void(self) -> bool:
+        """Nobody can tell what was answered: there is no code, or bytes came out of step."""
+        return self.code is None or Flaw.OUT_OF_STEP in self.flaws
+
+    @property
     def enhanced(self) -> EnhancedStatus | None:
         """The enhanced status that counts: X.0.0 of the code's class where the server stated another class."""
         if self.stated is None or self.klass in (None, self.stated.klass):

@@ -78,6 +78,7 @@ def next_try(
     now: datetime,
     give_up_at: datetime,
     spread: float,
+    tried: int | None = None,
     hint: timedelta | None = None,
 ) -> datetime | None:
     """Return when to try again after failed attempt `attempt`; None: give up.
@@ -87,9 +88,10 @@ def next_try(
     Args:
         now: never before the first attempt (see `decide`, which holds a clock that went back).
         spread: from 0 (earliest) to 1 (latest); fixed for an attempt, so that asking twice gives one answer.
+        tried: failures in a row that `schedule.tries` counts; None: all attempts.
         hint: the wait the reply asks for; it can only make the wait longer, and never longer than `schedule.hint`.
     """
-    if now >= give_up_at or (schedule.tries is not None and attempt >= schedule.tries):
+    if now >= give_up_at or (schedule.tries is not None and (tried or attempt) >= schedule.tries):
         return None
     wait = schedule.wait(attempt) * (1 + schedule.spread * (2 * spread - 1))
     if hint is not None and schedule.hint is not None:

@@ -4,6 +4,7 @@ Over ports only: any mailer, any store. This is what `mailverdict send` and `mai
 does that hooks mailverdict into its own sending.
 """
 
+import hashlib
 from datetime import datetime
 
 from attrs import evolve, frozen
@@ -44,7 +45,8 @@ def send(
 
     Args:
         verdicts: of the plans that are sent; with `Verdict.HELD` those too for which a person has mended the cause.
-        attempt_id: names this try for ever; the same one again finds the stored decisions.
+        attempt_id: names this try for ever; the same one again sends nothing to whom it was sent, and finds the
+            stored decisions.
 
     Raises:
         AttemptConflict: when `attempt_id` named another try before.
@@ -52,14 +54,16 @@ def send(
         StoreUnavailable: before anything is sent, or after it: then what was sent is not recorded, and the error is
             the only trace.
     """
+    envelope = evolve(envelope, message_id=envelope.message_id or _digest(envelope))
     recipients = tuple({address.key: address for address in envelope.recipients}.values())
+    known = {each.key: engine.recorded(attempt_id, each) for each in recipients}
     plans = {
         each.key: engine.plan(each, now=now, sender=envelope.sender, message=envelope.message_id) for each in recipients
     }
-    due = [each for each in recipients if plans[each.key].verdict in verdicts]
+    made = {key: (entry.attempt, entry.decision) for key, entry in known.items() if entry is not None}
+    due = [each for each in recipients if each.key not in made and plans[each.key].verdict in verdicts]
     together = tuple(each for each in due if not plans[each.key].alone)
     alone = ((each,) for each in due if plans[each.key].alone)
-    made: dict[str, tuple[Attempt, Decision]] = {}
     for group in (together, *alone) if together else alone:
         transaction = mailer.deliver(evolve(envelope, recipients=group))
         attempts = list(fold(transaction, at=now, attempt_id=attempt_id))
@@ -69,3 +73,9 @@ def send(
             made[each.key] = attempt, observed
     rows = ((each, *made.get(each.key, (None, None))) for each in recipients)
     return tuple(Sent(recipient=each, plan=plans[each.key], attempt=a, decision=d) for each, a, d in rows)
+
+
+def _digest(envelope: Envelope) -> str:
+    """A name for a message that has none: the same for the same message, so that sending it again is a retry."""
+    said = repr((str(envelope.sender), envelope.stream, envelope.tags)).encode() + envelope.content
+    return f"sha256-{hashlib.sha256(said).hexdigest()[:32]}"

@@ -67,10 +67,13 @@ def judged(
         for strike in history.strikes
         if (strike.target, strike.reason) == (target, diagnosis.category) and strike.message != attempt.message
     )
+    unidentified = attempt.message_id is None and attempt.first_attempt_at is None and (attempt.number or 1) > 1
+    if unidentified and terms.strikes > 1:  # a retry of nobody knows which message: it is no strike of its own
+        return Strike(target=target, scope=terms.scope, reason=diagnosis.category, count=0, needed=terms.strikes)
     count = spaced((at for at in before if now - terms.within <= at <= now), now, terms.apart)
     if count < terms.strikes:
         return Strike(target=target, scope=terms.scope, reason=diagnosis.category, count=count, needed=terms.strikes)
-    span = terms.lasting or _span(terms.strength, target, history, lasting, now)
+    span = terms.lasting or _span(terms.strength, target, diagnosis.category, history, lasting=lasting, now=now)
     return Suppress(
         target=target,
         scope=terms.scope,
@@ -89,11 +92,15 @@ def spaced(times: Iterable[datetime], now: datetime, apart: timedelta) -> int:
     return count
 
 
-def _span(strength: Strength, target: str, history: History, lasting: Lasting, now: datetime) -> timedelta | None:
-    """How long: longer when the target was suppressed like this before and failed again."""
+def _span(
+    strength: Strength, target: str, reason: Category, history: History, *, lasting: Lasting, now: datetime
+) -> timedelta | None:
+    """How long: longer when the target was suppressed like this before, not too long ago, and failed again."""
     if strength is Strength.PERMANENT:
         return None
-    before = (each.since for each in history.suppressions if (each.target, each.strength) == (target, strength))
-    if lasting.again_apart is not None and any(now - since >= lasting.again_apart for since in before):
-        return lasting.again
+    apart, again = lasting.again_apart, lasting.again
+    if apart is not None and again is not None:
+        like = (each for each in history.suppressions if (each.target, each.strength) == (target, strength))
+        if any(each.reason is reason and apart <= now - each.since <= again for each in like):
+            return again
     return lasting.lasting

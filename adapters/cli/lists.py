@@ -1,5 +1,6 @@
 """`mailverdict log`, `suppressions list`, `forwards list`: what was recorded."""
 
+import sys
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,7 +8,8 @@ from typing import Any
 
 import click
 
-from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.common import FINDINGS, USAGE, clock, fail, format_option, now_option, safe, store_option, the_store
+from policy.address import parse_domain
 from policy.contract import write_decision, write_forward, write_suppression
 from policy.contract.times import write_time
 from policy.forward import ForwardState
@@ -91,7 +93,7 @@ def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> 
     """Release addresses or domains: mail may be sent to them again, and their strikes are forgotten."""
     from adapters.cli.planning import address
 
-    keys = [address(each).key if "@" in each else each.lower() for each in targets]
+    keys = [address(each).key if "@" in each else _domain(each) for each in targets]
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
         released = [(key, unit.release(key)) for key in keys]
     if form == "json":
@@ -123,28 +125,31 @@ def list_forwards(store_url: str, form: str) -> None:
 
 
 def _judging(verb: str, state: ForwardState, line: str) -> None:
-    """Add the subcommand by which a person says `state` of notes."""
+    """Add the subcommand by which a person says `state` of a note."""
+    example = f"\b\nExample:\n  mailverdict forwards {verb} jo@old.example jo@new.example"
 
-    @forwards_group.command(verb, help=line, epilog=f"\b\nExample:\n  mailverdict forwards {verb} jo@old.example")
-    @click.argument("recipients", nargs=-1, required=True, metavar="ADDRESS...")
+    @forwards_group.command(verb, help=line, epilog=example)
+    @click.argument("recipient", metavar="ADDRESS")
+    @click.argument("path", metavar="NAMED")
     @store_option
     @format_option
-    def judge_forwards(recipients: tuple[str, ...], store_url: str, form: str) -> None:
+    def judge_forward(recipient: str, path: str, store_url: str, form: str) -> None:
         from adapters.cli.planning import address
         from adapters.cli.show import print_json
 
-        keys = [address(each).key for each in recipients]
+        key = address(recipient).key
         with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-            judged = [(key, unit.judge(key, state)) for key in keys]
+            noted = unit.judge(key, safe(path), state)
         if form == "json":
-            print_json([{"address": key, "state": state.value if noted else None} for key, noted in judged])
+            print_json({"address": key, "forward_path": safe(path), "state": state.value if noted else None})
         else:
-            for key, noted in judged:
-                click.echo(f"{safe(key)}: {state.value if noted else 'no forward is noted'}")
+            click.echo(f"{safe(key)}: {state.value if noted else f'`{safe(path)}` is not what is noted'}")
+        if not noted:
+            sys.exit(FINDINGS)
 
 
-_judging("approve", ForwardState.APPROVED, "Trust the noted addresses: `plan` then says to write there.")
-_judging("reject", ForwardState.REJECTED, "Do not trust the noted addresses; the same ones stay rejected.")
+_judging("approve", ForwardState.APPROVED, "Trust the address NAMED for ADDRESS: `plan` then says to write there.")
+_judging("reject", ForwardState.REJECTED, "Do not trust the address NAMED for ADDRESS; it stays rejected.")
 
 
 def _show(form: str, documents: Iterable[object], columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -156,6 +161,13 @@ def _show(form: str, documents: Iterable[object], columns: tuple[str, ...], rows
         from adapters.cli.show import table
 
         table("", columns, rows)
+
+
+def _domain(text: str) -> str:
+    try:
+        return parse_domain(text)
+    except ValueError as error:
+        fail(USAGE, str(error))
 
 
 def _until(moment: datetime | None) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import click
+from attrs import evolve
 
 from adapters.cli.common import (
     FINDINGS,
@@ -70,7 +71,7 @@ def _observe(engine: Engine, group: list[Line], now: datetime, log: Any) -> list
         error = line.error
         if error is None:
             try:
-                attempts.append(read_attempt(line.document))
+                attempts.append(_named(read_attempt(line.document)))
             except ContractError as mistake:
                 error = str(mistake)
         answers.append(None if error is None else line.complaint(error))
@@ -86,3 +87,8 @@ def _answer(line: Line, attempt: Attempt, observed: Any, log: Any) -> dict[str, 
         return line.complaint(str(observed))
     log.decided(attempt, observed)
     return {"id": line.id, **write_decision(observed)}
+
+
+def _named(attempt: Attempt) -> Attempt:
+    """A line without an id is named by what it says, so that the same line again is the same attempt."""
+    return attempt if attempt.attempt_id is not None else evolve(attempt, attempt_id=attempt.identity)

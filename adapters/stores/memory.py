@@ -127,8 +127,8 @@ class _MemoryUnit:
     def release(self, target: str) -> int:
         return release(self, target)
 
-    def judge(self, address: str, state: ForwardState) -> bool:
-        return judge(self, address, state)
+    def judge(self, address: str, path: str, state: ForwardState) -> bool:
+        return judge(self, address, path, state)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient

@@ -20,7 +20,6 @@ from policy.forward import forward_path
 from policy.reply import Flaw, Reply
 from policy.text import clean
 
-_VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)
 _NOTHING_KNOWN = Finding(
     category=Category.UNKNOWN,
     fault=Fault.NONE,
@@ -87,7 +86,8 @@ def _read(
 ) -> tuple[Finding, tuple[Evidence, ...]]:
     """Weigh the evidence of a reply: what decided, and the pieces in the order of their weight."""
     flaws = tuple(_evidence(EvidenceKind.FORM, flaw.value, _FLAWS[flaw]) for flaw in reply.flaws if flaw in _FLAWS)
-    if any(flaw in reply.flaws for flaw in _VOID):
+    if reply.is_void:
+        flaws = flaws or (_evidence(EvidenceKind.FORM, Flaw.NO_CODE.value, _FLAWS[Flaw.NO_CODE]),)
         inner = quoted_reply(reply.text)
         start = f"a reply seems to start at `{inner}`: give it from there" if inner else ""
         return _PROTOCOL_ERROR, (*flaws, *([_evidence(EvidenceKind.FORM, "quoted", start)] if inner else []))

@@ -1,7 +1,8 @@
 """Of whom a reply speaks: an address that it names may be the recipient's, the sender's, or somebody else's.
 
 `550 <us@ours.example> User unknown` is about our own sender address (the server asked for it and was told no), and
-`550 <other@there.example> User unknown` about an address behind the one we wrote to. Neither condemns the recipient.
+`550 <other@there.example> User unknown` about an address behind the one we wrote to. The first says nothing of the
+recipient, the second says it weakly.
 """
 
 import re

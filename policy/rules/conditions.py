@@ -93,7 +93,7 @@ def _pattern(report: Report, node: Node) -> Pattern | None:
 
 def _matches_code(facts: Facts, code: str) -> bool:
     reply = facts.reply
-    if reply is None or reply.code is None:
+    if reply is None or reply.is_void:  # a verdict that is void has no code
         return False
     return str(reply.code) == code or (code.endswith("yz") and reply.klass == int(code[0]))
 
@@ -137,6 +137,7 @@ CONDITIONS: dict[str, tuple[Read[Any], Callable[[Facts, Any], bool]]] = {
     ),
     "null_sender": (flag, lambda facts, value: facts.attempt.null_sender is value),
     "forward_path": (flag, lambda facts, value: (facts.diagnosis.forward_path is not None) is value),
+    "void": (flag, lambda facts, value: (facts.reply is not None and facts.reply.is_void) is value),
     "split_before": (flag, lambda facts, value: facts.split_before is value),
     "delivered_before": (flag, lambda facts, value: facts.delivered_before is value),
 }

@@ -316,8 +316,9 @@ class StoreContract:
     def test_what_a_person_said_of_a_note_stays_until_another_path_comes(self, store: Store) -> None:
         commit(store, entry("a", note("a@new.example")))
         with store.unit() as unit:
-            assert unit.judge(JO, ForwardState.APPROVED)
-            assert not unit.judge("nobody@example.org", ForwardState.APPROVED)
+            assert unit.judge(JO, "a@new.example", ForwardState.APPROVED)
+            assert not unit.judge(JO, "b@new.example", ForwardState.REJECTED)
+            assert not unit.judge("nobody@example.org", "a@new.example", ForwardState.APPROVED)
         commit(store, entry("b", note("a@new.example")))
         assert [each.state for each in self.reopen(store).forwards()] == [ForwardState.APPROVED]
         commit(store, entry("c", note("b@new.example")))

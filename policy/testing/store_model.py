@@ -77,7 +77,7 @@ class StoreModel:
         kept: list[PastStrike] = []
         for entry, effect in self._all_effects():
             if isinstance(effect, Delivered) and effect.target == target:
-                kept = []
+                kept = [each for each in kept if each.at > entry.at]
             if not isinstance(effect, Strike) or effect.target != target:
                 continue
             if all((each.message, each.reason) != (entry.progress.message, effect.reason) for each in kept):
@@ -89,7 +89,8 @@ class StoreModel:
         kept: Suppression | None = None
         for entry, effect in self._all_effects():
             if isinstance(effect, Delivered) and (Scope.ADDRESS, effect.target) == (scope, target):
-                kept = None if kept is not None and kept.strength is Strength.WEAK else kept
+                weak = kept is not None and kept.strength is Strength.WEAK and kept.since <= entry.at
+                kept = None if weak else kept
             if isinstance(effect, Suppress) and (effect.scope, effect.target) == (scope, target):
                 sure = _RANK[effect.strength], effect.until or _NEVER
                 old = (0, _NEVER) if kept is None else (_RANK[kept.strength], kept.expires_at or _NEVER)

@@ -11,7 +11,7 @@ from adapters.stores.memory import MemoryStore
 from policy.address import Address, parse_address
 from policy.attempt import Command
 from policy.decision import Action
-from policy.engine import AttemptConflict, Engine, Verdict
+from policy.engine import Engine, Verdict
 from policy.ports import MailerSetup, StoreUnavailable
 from policy.rules.source import load_policy
 from policy.sending import Sent, send
@@ -112,10 +112,11 @@ def test_a_connection_lost_after_the_dot_is_retried_and_told_as_uncertain(engine
     assert (row.decision.action, row.decision.uncertain) == (Action.RETRY, True)
 
 
-def test_an_attempt_id_that_named_another_try_is_a_conflict(engine: Engine) -> None:
-    sent(engine, Remote(jo="450 4.7.1 Greylisted"), JO)
-    with pytest.raises(AttemptConflict):
-        sent(engine, Remote(), JO, after=DAY)
+def test_a_try_that_was_made_sends_nothing_again_and_finds_its_decision(engine: Engine) -> None:
+    first = sent(engine, Remote(jo="450 4.7.1 Greylisted"), JO)
+    again = Remote()
+    assert sent(engine, again, JO, after=DAY)["jo"][1] == first["jo"][1]
+    assert again.asked == []
 
 
 def test_the_forward_path_of_a_251_is_not_sent_to(engine: Engine) -> None:

@@ -131,10 +131,11 @@ def earlier(since: timedelta, strength: Strength = Strength.WEAK) -> History:
         (History(), 7),
         (earlier(2 * DAY), 7),
         (earlier(3 * DAY), 180),
-        (earlier(400 * DAY), 180),
+        (earlier(180 * DAY), 180),
+        (earlier(181 * DAY), 7),
         (earlier(9 * DAY, Strength.STRONG), 7),
     ],
-    ids=["first", "too soon after", "again", "long after", "another strength"],
+    ids=["first", "too soon after", "again", "just in time", "too long after", "another strength"],
 )
 def test_weak_is_a_week_and_long_when_it_comes_again_at_least_three_days_later(history: History, days: int) -> None:
     effect = verdict(decided("550", history))

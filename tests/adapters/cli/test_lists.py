@@ -127,9 +127,9 @@ def test_an_approved_forward_is_where_plan_says_to_write(tmp_path: Path) -> None
     for args, said in (
         (["observe", "--batch", str(lines)], "accept-and-note-forward"),
         (["plan", "--to", "jo@old.example", "--format", "json"], '"deliver_to": null'),
-        (["forwards", "approve", "jo@old.example"], "jo@old.example: approved"),
+        (["forwards", "approve", "jo@old.example", "jo@new.example"], "jo@old.example: approved"),
         (["plan", "--to", "jo@old.example", "--format", "json"], '"deliver_to": "jo@new.example"'),
-        (["forwards", "reject", "jo@old.example", "bo@old.example"], "bo@old.example: no forward is noted"),
+        (["forwards", "reject", "jo@old.example", "jo@new.example"], "jo@old.example: rejected"),
         (["plan", "--to", "jo@old.example", "--format", "json"], '"deliver_to": null'),
     ):
         result = CliRunner().invoke(cli, [*args, "--store", store])
