@@ -42,6 +42,9 @@ class Flaw(Enum):
     OUT_OF_STEP = "out-of-step"  # bytes came that no command had asked for: the verdict is void (SMTP smuggling)
 
 
+_VOID = frozenset({Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP})
+
+
 @frozen(order=True, repr=False)
 class EnhancedStatus:
     """`class.subject.detail` of RFC 3463, e.g. 5.1.1."""
@@ -101,7 +104,7 @@ class Reply:
     @property
     def is_void(self) -> bool:
         """Nobody can tell what was answered: there is no code, or bytes came out of step."""
-        return self.code is None or Flaw.OUT_OF_STEP in self.flaws
+        return self.code is None or not _VOID.isdisjoint(self.flaws)
 
     @property
     def enhanced(self) -> EnhancedStatus | None:
