@@ -172,7 +172,7 @@ _END = r"(?!\.?[0-9])"  # not 5.1.1.1, which is an address or a version
 # At the start of the text: `5.1.1 text`, `(#5.1.1) text`, `#5.1.0 text`, `[5.1.1]: text`; or after one word
 # (`cuda_nsu 5.1.1 text`).
 _LEADING = re.compile(rf"\s*(\S{{1,40}}\s+)??[(\[<]?#?{_STATUS.pattern}{_END}[)\]>]?(?:[:;,](?=\s|\Z))?(?=\s|\Z)")
-# qmail's form, anywhere: `sorry, no mailbox here by that name. (#5.1.1)`
+# qmail's form, anywhere: `nobody of that name lives here. (#5.1.1)`
 _HASHED = re.compile(rf"\(?#{_STATUS.pattern}{_END}\)?")
 
 

@@ -182,7 +182,7 @@ def test_the_code_wins_over_a_status_of_another_class(raw: str, counts: str | No
         ("5.1.1: x", "5.1.1", "x"),
         ("5.1.999 x", "5.1.999", "x"),
         ("cuda_nsu 5.1.1 x", "5.1.1", "cuda_nsu x"),
-        ("sorry, no mailbox here by that name. (#5.1.1)", "5.1.1", "sorry, no mailbox here by that name."),
+        ("nobody of that name lives here. (#5.1.1)", "5.1.1", "nobody of that name lives here."),
         ("5.01.1 x", None, "5.01.1 x"),
         ("5.1 x", None, "5.1 x"),
         ("5.1.1.1 x", None, "5.1.1.1 x"),
