@@ -10,7 +10,7 @@ from policy.diagnosis.category import Category
 from policy.forward import ForwardState, UntrustedPath
 from policy.text import SafeText
 
-STRIKES_KEPT = 32  # newest strikes of one target that a History holds; more never change a decision
+STRIKES_KEPT = 32  # newest strikes of one target that a History holds; older ones no longer count
 
 
 @frozen(kw_only=True)

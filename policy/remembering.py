@@ -164,8 +164,6 @@ def _deliver(shelf: Shelf, target: str, at: datetime) -> None:
 
 def _note(shelf: Shelf, effect: NoteForward, entry: Entry) -> None:
     if effect.address is None:
-        return
-    if effect.address is None:
         return  # nobody to keep it for; the decision in the ledger shows the path
     old = shelf.forward(effect.address.key)
     if old is not None and old.forward_path == effect.forward_path:

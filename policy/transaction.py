@@ -24,7 +24,7 @@ class Envelope:
 
     Args:
         sender: the reverse-path; `NULL_SENDER` for `<>`.
-        recipients: at least one, no two with the same key (checked by `engine.send`).
+        recipients: at least one, and `send` delivers to each key once.
         content: the message as RFC 5322 octets; line ends are made CRLF and dots are stuffed by the mailer.
         message_id: the queue's own name for it, not the header; None: derived.
     """

@@ -147,7 +147,7 @@ def said(attempt: Attempt) -> str:
         return f"({outcome.value})"
     command = f"{attempt.command.value}: " if attempt.command else ""
     earlier = f"RCPT: {attempt.rcpt_reply} / " if attempt.rcpt_reply and attempt.rcpt_reply.code != 250 else ""
-    return f"{earlier}{command}{outcome}"
+    return f"{earlier}{command}{str(outcome) or '(nothing)'}"
 
 
 def effects(decision: Decision) -> list[str]:

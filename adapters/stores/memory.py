@@ -99,7 +99,7 @@ class MemoryStore:
 
 
 class _MemoryUnit:
-    """The unit's face to the engine (three methods) and its shelf (the rest)."""
+    """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest)."""
 
     def __init__(self, tables: _Tables) -> None:
         self._layer: _Tables | None = tables

@@ -198,7 +198,7 @@ class SqliteStore:
 
 
 class _SqliteUnit:
-    """The unit's face to the engine (three methods) and its shelf (the rest)."""
+    """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest)."""
 
     def __init__(self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]]) -> None:
         self._connection = connection

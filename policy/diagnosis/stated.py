@@ -39,6 +39,9 @@ def _evidence(facts: Facts) -> Iterator[Evidence]:
         yield Evidence(EvidenceKind.BLOCKLIST, clean(facts.blocklist), f"the list that the reply names{of}")
     if facts.support_code is not None:
         yield Evidence(EvidenceKind.SUPPORT_CODE, facts.support_code, "quote it when you ask their support")
+    if facts.session is not None:
+        says = "their own name of this conversation: quote it, too"
+        yield Evidence(EvidenceKind.SUPPORT_CODE, facts.session, says)
     for url in facts.urls:
         yield Evidence(EvidenceKind.URL, url, "the page that the reply names; untrusted")
 
