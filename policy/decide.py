@@ -6,7 +6,7 @@ can do less than it writes, never more than the design's laws allow. Where a law
 
 from datetime import datetime, timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from policy.attempt import Attempt, Command, Failure
 from policy.decision import (
@@ -28,7 +28,7 @@ from policy.diagnosis.diagnose import diagnose
 from policy.history import History, first_attempt, tries
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
-from policy.rules.rule import Facts, Rule
+from policy.rules.rule import ON_PURPOSE, Despite, Facts, Rule
 from policy.suppression import OWN_LOOKUP, judged, may_suppress
 from policy.text import clean
 
@@ -43,19 +43,39 @@ def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime,
         now: when this is decided; a clock that went back before the first attempt counts as the first attempt's time.
         spread: 0 to 1, where in the schedule's spread the next wait falls; from the attempt's identity.
     """
-    provider = policy.provider_of(attempt)
-    diagnosis = diagnose(policy.knowledge, attempt, provider)
     times = _times(attempt, history, now)
-    facts = Facts(
+    facts = _facts(policy, attempt, history, times)
+    rule, observing = policy.rule_for(facts)
+    decision = _Verdict(policy, facts, history, rule, times, spread).decision()
+    if not observing:
+        return decision
+    would = [_Verdict(policy, facts, history, each, times, spread).decision() for each in observing]
+    return evolve(decision, evidence=(*decision.evidence, *map(_observed, would)))
+
+
+def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Facts:
+    """What rules see of an attempt: for those who ask which rule would decide."""
+    return _facts(policy, attempt, history, _times(attempt, history, now))
+
+
+def _facts(policy: Policy, attempt: Attempt, history: History, times: "_Times") -> Facts:
+    provider = policy.provider_of(attempt)
+    return Facts(
         attempt=attempt,
-        diagnosis=diagnosis,
+        diagnosis=diagnose(policy.knowledge, attempt, provider),
         provider=provider,
         number=times.number,
+        now=times.now,
+        age=times.now - times.first,
         delivered_before=history.last_success is not None,
         split_before=history.progress is not None and history.progress.split,
     )
-    rule = policy.rule_for(facts)
-    return _Verdict(policy, facts, history, rule, times, spread).decision()
+
+
+def _observed(would: Decision) -> Evidence:
+    """What a rule that only observes would have decided."""
+    did = would.action.value + (", with a suppression" if would.suppress else "")
+    return Evidence(EvidenceKind.OBSERVED, clean(str(would.rule), limit=200), f"would have decided: {did}")
 
 
 @frozen
@@ -86,6 +106,7 @@ class _Verdict:
     ) -> None:
         self.policy, self.facts, self.history, self.rule, self.times = policy, facts, history, rule, times
         self.attempt, self.diagnosis, self.spread = facts.attempt, facts.diagnosis, spread
+        self.place = policy.place(facts.attempt.recipient, facts.provider)
         self.notes: list[Evidence] = []
 
     def decision(self) -> Decision:
@@ -99,6 +120,7 @@ class _Verdict:
             if retry_at is None:
                 action = self.unanswerable(Action.BOUNCE)
                 remedy = f"Retrying is over. What stood in the way to the end: {remedy}".rstrip()
+        route = self.route() if retry_at else None
         return Decision(
             action=action,
             final=action in SETTLED or (action in _ACCEPTING and self.attempt.command is Command.DOT),
@@ -107,7 +129,7 @@ class _Verdict:
             effects=self.effects(action, verdict),
             retry_at=retry_at,
             give_up_at=give_up_at if retry_at else None,
-            route=self.policy.route(self.rule.then.route) if retry_at else None,
+            route=route,
             rule=self.rule.ref,
             evidence=(*self.diagnosis.evidence, *self.notes),
             remedy=remedy,
@@ -157,6 +179,8 @@ class _Verdict:
             return action, None
         milder = Action.BOUNCE if action is Action.HARD_BOUNCE else Action.RETRY
         refusal = may_suppress(self.attempt, self.diagnosis)
+        if refusal and not may_suppress(self.attempt, self.diagnosis, despite_fault=True):
+            refusal = "" if self.despite(Despite.NO_RECIPIENT_FAULT) else refusal
         outcome = self.attempt.outcome
         transient = isinstance(outcome, Failure) or outcome.klass != 5
         if not refusal and transient and terms.strikes == 1 and outcome not in OWN_LOOKUP:
@@ -165,7 +189,7 @@ class _Verdict:
             if action is Action.HARD_BOUNCE and transient and outcome not in OWN_LOOKUP:
                 milder = Action.RETRY
             return (self.law(milder, refusal) if action is Action.HARD_BOUNCE else milder), None
-        lasting = self.policy.lasting(terms.strength)
+        lasting = self.policy.lasting(terms.strength, self.place)
         verdict = judged(terms, self.attempt, self.diagnosis, self.history, lasting=lasting, now=self.times.now)
         if isinstance(verdict, Suppress):
             return Action.HARD_BOUNCE, verdict
@@ -176,9 +200,9 @@ class _Verdict:
 
     def next_try(self) -> tuple[datetime | None, datetime]:
         """Law 7: when to try again; None when the give-up time is reached."""
-        schedule = self.policy.schedule(self.rule.then.schedule)
+        schedule = self.policy.schedule(self.rule.then.schedule, self.place)
         times = self.times
-        cap = self.policy.stream_give_up(self.attempt)
+        cap = self.policy.stream_give_up(self.attempt.stream, self.place)
         give_up_at = give_up_time(schedule, times.first, held=times.held, cap=cap)
         tried = tries(self.history.progress, self.rule.ref.id, number=times.number)
         number = max(times.number, tried)  # what is not counted as an attempt waits longer all the same
@@ -188,6 +212,24 @@ class _Verdict:
             said = f"attempt {times.number}, first tried {times.first:%Y-%m-%d %H:%M} UTC"
             self.note(EvidenceKind.HISTORY, said, "the schedule gives up here")
         return due, give_up_at
+
+    def route(self) -> str:
+        """Law 19: nobody who refuses us on purpose is got around by another route, unless the rule says so."""
+        usual, named = self.policy.route(None, self.place), self.rule.then.route
+        if named is None or named == usual or self.diagnosis.category not in ON_PURPOSE:
+            return self.policy.route(named, self.place)
+        if self.despite(Despite.REFUSED_ON_PURPOSE):
+            return named
+        says = f"a refusal on purpose ({self.diagnosis.category.value}) is not got around by another route"
+        self.note(EvidenceKind.LAW, f"route {named} became {usual}", says)
+        return usual
+
+    def despite(self, law: Despite) -> bool:
+        """Does the rule set this law aside? Then the decision says so."""
+        if law not in self.rule.despite:
+            return False
+        self.note(EvidenceKind.LAW, law.value, "set aside by the rule")
+        return True
 
     def effects(self, action: Action, verdict: Suppress | Strike | None) -> tuple[Effect, ...]:
         then, attempt, diagnosis = self.rule.then, self.attempt, self.diagnosis

@@ -48,14 +48,16 @@ class Strength(Enum):
 
 @frozen
 class RuleRef:
-    """Where the rule that decided stands."""
+    """Where the rule that decided stands, and where it was edited (`override`), each as `file:line`."""
 
     id: str
     file: str
     line: int
+    edited: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.file}:{self.line})"
+        edits = f", edited by {', '.join(self.edited)}" if self.edited else ""
+        return f"{self.id} ({self.file}:{self.line}{edits})"
 
 
 @frozen(kw_only=True)

@@ -226,7 +226,7 @@ def _plan(policy: Policy, recipient: Address, history: History, now: datetime) -
         recipient=recipient,
         verdict=found.verdict,
         not_before=found.not_before,
-        route=policy.route(None) if found.verdict in (Verdict.SEND, Verdict.WAIT) else None,
+        route=policy.route(None, policy.place(recipient)) if found.verdict in (Verdict.SEND, Verdict.WAIT) else None,
         alone=history.progress is not None and history.progress.split,
         why=found.why + waiting,
         suppression=found.suppression,

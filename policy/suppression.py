@@ -19,10 +19,18 @@ STRIKING = frozenset({Category.BAD_MAILBOX, Category.INACTIVE_MAILBOX, Category.
 OWN_LOOKUP = frozenset({Failure.NULL_MX, Failure.NO_SUCH_DOMAIN})
 
 
-def may_suppress(attempt: Attempt, diagnosis: Diagnosis) -> str:
-    """Return why this outcome must not count against the recipient; an empty text when it may (laws 3, 4, 9)."""
+def may_suppress(attempt: Attempt, diagnosis: Diagnosis, *, despite_fault: bool = False) -> str:
+    """Return why this outcome must not count against the recipient; an empty text when it may (laws 3, 4, 9).
+
+    Args:
+        despite_fault: the rule says that it suppresses whoever's fault a 5yz is.
+    """
     if attempt.null_sender:
         return "mail with the null sender never suppresses"
+    outcome = attempt.outcome
+    set_aside = despite_fault and isinstance(outcome, Reply) and outcome.klass == 5 and not outcome.is_void
+    if set_aside and attempt.command in (Command.RCPT, Command.DOT):
+        return _place(attempt, diagnosis)
     if diagnosis.category not in STRIKING or diagnosis.fault not in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN):
         return f"{diagnosis.category.value} is not the recipient's fault"
     if attempt.outcome in OWN_LOOKUP:

@@ -51,7 +51,7 @@ def write_decision(decision: Decision, *, id: str | None = None) -> dict[str, An
         "retry_at": _plain(decision.retry_at),
         "give_up_at": _plain(decision.give_up_at),
         "route": decision.route,
-        "rule": _plain_fields(decision.rule),
+        "rule": _rule(decision.rule),
         "evidence": [_plain_fields(each) for each in decision.evidence],
         "remedy": decision.remedy,
         "policy_version": decision.policy_version,
@@ -67,7 +67,7 @@ def write_suppression(suppression: Suppression) -> dict[str, Any]:
         "scope": suppression.scope.value,
         "strength": suppression.strength.value,
         "reason": suppression.reason.value,
-        "rule": _plain_fields(suppression.rule),
+        "rule": _rule(suppression.rule),
         "reply": str(suppression.reply),
         "since": write_time(suppression.since),
         "expires_at": _plain(suppression.expires_at),
@@ -79,7 +79,13 @@ def write_forward(note: ForwardNote) -> dict[str, Any]:
     return _plain_fields(note)
 
 
-def _plain_fields(value: Effect | RuleRef | attrs.AttrsInstance) -> dict[str, Any]:
+def _rule(ref: RuleRef) -> dict[str, Any]:
+    """`edited` is there only when an `override` changed the rule."""
+    edited = {"edited": list(ref.edited)} if ref.edited else {}
+    return {"id": ref.id, "file": ref.file, "line": ref.line, **edited}
+
+
+def _plain_fields(value: Effect | attrs.AttrsInstance) -> dict[str, Any]:
     """Return the fields of a value that has only scalar ones, in their order."""
     return {each.name: _plain(getattr(value, each.name)) for each in attrs.fields(type(value))}
 

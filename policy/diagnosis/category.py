@@ -72,7 +72,8 @@ class EvidenceKind(Enum):
     SUGGESTION = "suggestion"  # a domain that was likelier meant
     NAMED = "named"  # an address in the reply that is not the recipient's
     HISTORY = "history"
-    LAW = "law"  # a law of the design kept a rule from doing more
+    LAW = "law"  # a law of the design kept a rule from doing more, or was set aside by it
+    OBSERVED = "observed"  # what a rule in `mode: observe` would have decided
 
 
 @frozen

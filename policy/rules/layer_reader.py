@@ -1,39 +1,143 @@
 """From a file's nodes to a `Layer`; all that is wrong with a file is told at once.
 
-The keys of a file: mailverdict (the version of the language), extends (shipped or none), defaults, suppression,
-streams, providers, schedules, routes, rules, domains, disable.
+A file says what holds for everyone (`BLOCK`), what holds for a domain or a provider (the same keys again), and a few
+things that only a whole file can say (`FILE`).
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from policy.decision import Action, RuleRef
-from policy.rules.conditions import read_when
-from policy.rules.layer import Layer, Names
+from attrs import evolve
+
+from policy.rules.layer import Block, Layer, Names
+from policy.rules.overrides import override
+from policy.rules.providers import Provider, parents, spoken_name
 from policy.rules.reading import (
+    Key,
+    Keys,
+    Kind,
     Report,
     choice,
     domain,
     fields,
     identifier,
-    members,
     named,
     near,
+    record,
+    reference,
+    schema_of,
     several,
     shown,
     string,
 )
-from policy.rules.rule import Provider, Rule, Then, spoken_name
-from policy.rules.terms import MODIFIERS, ONLY_WITH, route, schedule, stream, suppression
+from policy.rules.rule import Rule
+from policy.rules.rule_reader import rule
+from policy.rules.terms import route, schedule, stream, suppression
 from policy.yamlfile import Mapping as MappingNode
 from policy.yamlfile import Node, Problem, Scalar, Sequence
 
 LANGUAGE = "1"
 
-_KEYS = (
-    "mailverdict", "extends", "defaults", "suppression", "streams", "providers", "schedules", "routes",
-    "rules", "domains", "disable",
-)  # fmt: skip
+DEFAULTS: Keys = {
+    "schedule": Key(reference("schedule"), "For rules that name none."),
+    "route": Key(reference("route"), "For rules that name none, and for new mail."),
+}
+
+
+def _rules(report: Report, node: Node) -> tuple[Rule, ...] | None:
+    if not isinstance(node, Sequence):
+        report.problem(node, "bad-type", f"`rules` must be a list, not {shown(node)}")
+        return None
+    return tuple(each for each in (rule(report, item) for item in node.items) if each is not None)
+
+
+rules: Kind[tuple[Rule, ...]] = Kind(_rules, {"type": "array", "items": rule.schema}, "list of rules")
+
+
+BLOCK: Keys = {
+    "rules": Key(rules, "In order: the first rule that holds decides."),
+    "override": Key(several(override), "Changes of single fields of rules of lower files, which stay in their place."),
+    "disable": Key(several(reference("rule")), "Ids of rules of lower files that are taken out."),
+    "defaults": Key(record("`defaults`", DEFAULTS, dict), "The schedule and the route for rules that name none."),
+    "schedules": Key(named("`schedules`", identifier, schedule), "Named schedules of retries."),
+    "routes": Key(named("`routes`", identifier, route), "Named routes."),
+    "streams": Key(named("`streams`", string, stream), "Kinds of mail that give up sooner."),
+    "suppression": Key(suppression, "How long a suppression of each strength lasts."),
+}
+_FIELDS = {"override": "overrides"}
+
+
+def _block(report: Report, node: Node, found: Mapping[str, Node]) -> Block:
+    """What one scope says; it may refer to the names of its own, too."""
+    own = {"schedule": _names_in(found.get("schedules")), "route": _names_in(found.get("routes"))}
+    known = {kind: frozenset(names) | own.get(kind, frozenset()) for kind, names in report.known.items()}
+    inside = evolve(report, known=known)
+    given = {_FIELDS.get(key, key): BLOCK[key].kind(inside, found[key]) for key in BLOCK if key in found}
+    said: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return Block(**said, node=node if isinstance(node, MappingNode) else None)
+
+
+block: Kind[Block] = Kind(
+    lambda report, node: _block(report, node, fields(report, node, "a domain", BLOCK)),
+    schema_of(BLOCK),
+    "map of what holds there",
+)
+
+PROVIDER: Keys = {
+    "mx": Key(several(domain), "Names of its hosts, each with all below it."),
+    "domains": Key(several(domain), "Domains of its mailboxes, each with all below it."),
+    "names": Key(several(identifier), "What else callers may call it."),
+    **BLOCK,
+}
+
+
+def _provider(report: Report, node: Node) -> tuple[Provider, Block] | None:
+    found = fields(report, node, "a provider", PROVIDER)
+    own = {key: PROVIDER[key].kind(report, found[key]) or () for key in ("mx", "domains", "names") if key in found}
+    return Provider(**own), _block(report, node, found)
+
+
+provider: Kind[tuple[Provider, Block]] = Kind(_provider, schema_of(PROVIDER), "provider, and what holds for it")
+
+
+def _domains(report: Report, node: Node) -> dict[str, Block] | None:
+    if not isinstance(node, MappingNode):
+        report.problem(node, "bad-type", f"`domains` must be a map of domains, not {shown(node)}")
+        return None
+    own = {key.text: fields_of(value) for key, value in node.items}
+    scoped: dict[str, Block] = {}
+    for key, value in node.items:
+        wider = [own[name] for name in parents(key.text.lower()) if name in own]
+        known = {
+            kind: frozenset(names).union(*(_names_in(each.get(f"{kind}s")) for each in wider))
+            for kind, names in report.known.items()
+        }
+        name, said = domain(report, key), block(evolve(report, known=known), value)
+        if name in scoped:
+            report.problem(key, "duplicate-key", f"domain {shown(key)} stands already above, as `{name}`")
+        elif name is not None and said is not None:
+            scoped[name] = said
+    return scoped
+
+
+domains: Kind[dict[str, Block]] = Kind(
+    _domains, {"type": "object", "additionalProperties": block.schema}, "map of domains, each to what holds there"
+)
+
+FILE: Keys = {
+    "mailverdict": Key(
+        choice({LANGUAGE: LANGUAGE}, "version of the language"), "The version of the rules language.", required=True
+    ),
+    "extends": Key(
+        choice({"shipped": True, "none": False}, "policy to extend"),
+        "`none` leaves the shipped rules out; their schedules, routes and providers stay.",
+    ),
+    **BLOCK,
+    "providers": Key(
+        named("`providers`", identifier, provider), "Mailbox providers, and what holds for their recipients."
+    ),
+    "domains": Key(domains, "What holds for the recipients of a domain and of all below it."),
+}
 
 
 def read_layer(node: Node | None, file: str, problems: list[Problem], below: Names) -> Layer:
@@ -48,163 +152,60 @@ def read_layer(node: Node | None, file: str, problems: list[Problem], below: Nam
         if not problems:
             problems.append(Problem(file, 1, 1, "empty-file", "the file says nothing; start with `mailverdict: 1`"))
         return Layer(file=file)
-    found = fields(report, node, "a rules file", _KEYS, required=("mailverdict",))
-    if "mailverdict" in found:
-        choice({LANGUAGE: LANGUAGE}, "version of the language")(report, found["mailverdict"])
-    return _LayerReader(report, found, below).layer()
+    found = fields(report, node, "a rules file", FILE)
+    report.known = {
+        "schedule": below.schedules | _names_in(found.get("schedules")),
+        "route": below.routes | _names_in(found.get("routes")),
+        "provider": below.providers | _names_in(found.get("providers")),
+        "rule": below.rules,
+    }
+    given = {key: FILE[key].kind(report, value) for key, value in found.items() if key not in BLOCK}
+    layer = Layer(
+        file=file,
+        extends_shipped=given.get("extends") is not False,
+        everyone=_block(report, node, found),
+        domains=given.get("domains") or {},
+        providers={name: each for name, (each, _) in (given.get("providers") or {}).items()},
+        by_provider={name: said for name, (_, said) in (given.get("providers") or {}).items() if said != Block()},
+    )
+    _check_overrides(report, layer)
+    _check_providers(report, found.get("providers"), layer, below)
+    return layer
 
 
-class _LayerReader:
-    """Reads the sections in the order in which they refer to each other."""
+def _names_in(node: Node | None) -> frozenset[str]:
+    return frozenset(name.text for name, _ in node.items) if isinstance(node, MappingNode) else frozenset()
 
-    def __init__(self, report: Report, found: dict[str, Node], below: Names) -> None:
-        self.report, self.found, self.below = report, found, below
-        self.ids: dict[str, int] = {}
 
-    def section(self, key: str, read: Callable[[Report, Node], Any], default: Any) -> Any:
-        return read(self.report, self.found[key]) if key in self.found else default
+def fields_of(node: Node) -> dict[str, Node]:
+    """The keys of a map and their values; nothing for anything else."""
+    return {key.text: value for key, value in node.items} if isinstance(node, MappingNode) else {}
 
-    def layer(self) -> Layer:
-        extends = self.section("extends", choice({"shipped": True, "none": False}, "policy to extend"), True)
-        self.provider_rules: dict[str, tuple[Rule, ...]] = {}
-        self.known_providers = self.below.providers | self.names_of("providers")
-        self.known = {key: getattr(self.below, key) | self.names_of(key) for key in ("schedules", "routes")}
-        schedules = self.section("schedules", lambda r, n: named(r, n, "`schedules`", schedule, name=identifier), {})
-        routes = self.section("routes", lambda r, n: named(r, n, "`routes`", route, name=identifier), {})
-        providers = self.section("providers", self.providers, {})
-        rules = self.section("rules", self.rules, ())
-        domains = self.section("domains", self.domains, {})
-        return Layer(
-            file=self.report.file,
-            extends_shipped=extends is not False,
-            rules=rules,
-            domain_rules=domains,
-            provider_rules=self.provider_rules,
-            providers=providers,
-            schedules=schedules,
-            routes=routes,
-            streams=self.section("streams", lambda r, n: named(r, n, "`streams`", stream, name=string), {}),
-            suppression=self.section("suppression", suppression, {}),
-            defaults=self.section("defaults", self.defaults, {}),
-            disable=self.section("disable", self.disable, ()),
-        )
 
-    def names_of(self, key: str) -> frozenset[str]:
-        node = self.found.get(key)
-        return frozenset(name.text for name, _ in node.items) if isinstance(node, MappingNode) else frozenset()
+def _check_overrides(report: Report, layer: Layer) -> None:
+    """An override speaks of a rule of a lower file."""
+    for _, said in layer.blocks:
+        for edit in said.overrides:
+            if edit.id in report.ids:
+                message = f"rule `{edit.id}` stands in line {report.ids[edit.id]} of this file: change it there"
+                report.problem(edit.node, "own-rule", message)
 
-    def reference(self, kind: str, node: Node) -> str | None:
-        """A name that this file or one below it defines."""
-        name = identifier(self.report, node)
-        if name is not None and name not in self.known[kind]:
-            message = f"no {kind[:-1]} is called `{name}`{near(name, self.known[kind])}"
-            self.report.problem(node, f"unknown-{kind[:-1]}", message)
-        return name
 
-    def defaults(self, report: Report, node: Node) -> dict[str, str]:
-        found = fields(report, node, "`defaults`", ("schedule", "route"))
-        names = {key: self.reference(f"{key}s", value) for key, value in found.items()}
-        return {key: name for key, name in names.items() if name is not None}
+def _check_providers(report: Report, node: Node | None, layer: Layer, below: Names) -> None:
+    """In one file a name means one provider, and a new provider says where it is."""
+    meant = {spoken_name(name): name for name in layer.providers}
+    for key, value in node.items if isinstance(node, MappingNode) else ():
+        own = layer.providers.get(key.text)
+        if own is None:
+            continue
+        for name in own.names:
+            first = meant.setdefault(spoken_name(name), key.text)
+            if first != key.text:
+                report.problem(value, "duplicate-name", f"`{name}` means the provider `{first}` already")
+        if set() < fields_of(value).keys() <= BLOCK.keys() and key.text not in below.providers:
+            _new_provider(report, key, below)
 
-    def providers(self, report: Report, node: Node) -> dict[str, Provider]:
-        providers = named(report, node, "`providers`", self.provider, name=identifier)
-        for key, value in node.items if isinstance(node, MappingNode) else ():
-            rules = {k.text: v for k, v in value.items}.get("rules") if isinstance(value, MappingNode) else None
-            if rules is not None:
-                self.provider_rules[key.text] = self.rules(report, rules)
-            keys = {each.text for each, _ in value.items} if isinstance(value, MappingNode) else set()
-            if keys == {"rules"} and key.text not in self.below.providers:
-                hint = near(key.text, self.below.providers) or "; a new one needs `mx` or `domains`"
-                report.problem(key, "unknown-provider", f"no provider is called {shown(key)}{hint}")
-        self.check_names(node, providers)
-        return providers
 
-    def check_names(self, node: Node, providers: dict[str, Provider]) -> None:
-        """In one file a name means one provider."""
-        meant = {spoken_name(name): name for name in providers}
-        for key, value in node.items if isinstance(node, MappingNode) else ():
-            for name in providers[key.text].names if key.text in providers else ():
-                first = meant.setdefault(spoken_name(name), key.text)
-                if first != key.text:
-                    message = f"`{name}` means the provider `{first}` already"
-                    self.report.problem(value, "duplicate-name", message)
-
-    def provider(self, report: Report, node: Node) -> Provider | None:
-        found = fields(report, node, "a provider", ("mx", "domains", "names", "rules"))
-        reads = {"mx": domain, "domains": domain, "names": identifier}
-        lists = {key: several(read)(report, found[key]) or () for key, read in reads.items() if key in found}
-        return Provider(**lists)
-
-    def domains(self, report: Report, node: Node) -> dict[str, tuple[Rule, ...]]:
-        if not isinstance(node, MappingNode):
-            report.problem(node, "bad-type", f"`domains` must be a map of domains, not {shown(node)}")
-            return {}
-        scoped: dict[str, tuple[Rule, ...]] = {}
-        for key, value in node.items:
-            name = domain(report, key)
-            rules = fields(report, value, f"domain {shown(key)}", ("rules",), required=("rules",)).get("rules")
-            if name in scoped:
-                report.problem(key, "duplicate-key", f"domain {shown(key)} stands already above, as `{name}`")
-            elif name is not None and rules is not None:
-                scoped[name] = self.rules(report, rules)
-        return scoped
-
-    def rules(self, report: Report, node: Node) -> tuple[Rule, ...]:
-        if not isinstance(node, Sequence):
-            report.problem(node, "bad-type", f"`rules` must be a list, not {shown(node)}")
-            return ()
-        rules = (self.rule(each) for each in node.items)
-        return tuple(rule for rule in rules if rule is not None)
-
-    def rule(self, node: Node) -> Rule | None:
-        report = self.report
-        found = fields(report, node, "a rule", ("id", "when", "then", "examples"), required=("id", "then"))
-        id_ = identifier(report, found["id"]) if "id" in found else None
-        if id_ is not None and id_ in self.ids:
-            report.problem(found["id"], "duplicate-id", f"rule `{id_}` stands already in line {self.ids[id_]}")
-        elif id_ is not None:
-            self.ids[id_] = node.line
-        when = read_when(report, found["when"]) if "when" in found else ()
-        self.check_providers(found.get("when"))
-        then = self.then(found["then"]) if "then" in found else None
-        examples = several(string)(report, found["examples"]) or () if "examples" in found else ()
-        if id_ is None or then is None:
-            return None
-        return Rule(ref=RuleRef(id_, report.file, node.line), when=when, then=then, examples=examples)
-
-    def check_providers(self, when: Node | None) -> None:
-        for key, value in when.items if isinstance(when, MappingNode) else ():
-            for each in value.items if isinstance(value, Sequence) else (value,):
-                if key.text == "provider" and isinstance(each, Scalar) and each.text not in self.known_providers:
-                    message = f"no provider is called {shown(each)}{near(each.text, self.known_providers)}"
-                    self.report.problem(each, "unknown-provider", message)
-
-    def then(self, node: Node) -> Then | None:
-        report = self.report
-        found = fields(report, node, "`then`", ("action", *MODIFIERS), required=("action",))
-        action = choice(members(Action), "action")(report, found["action"]) if "action" in found else None
-        given = {key: read(report, found[key]) for key, read in MODIFIERS.items() if key in found}
-        for key in ("schedule", "route"):
-            if key in found:
-                given[key] = self.reference(f"{key}s", found[key])
-        if action is None:
-            return None
-        self.check_modifiers(action, found, node)
-        return Then(action=action, **{key: value for key, value in given.items() if value is not None})
-
-    def check_modifiers(self, action: Action, found: dict[str, Node], node: Node) -> None:
-        """Which modifiers an action needs and forbids."""
-        if action is Action.HARD_BOUNCE and "suppress" not in found:
-            self.report.problem(node, "needs-suppress", "`hard-bounce` suppresses: say how in `suppress`, or `bounce`")
-        for key in found.keys() & ONLY_WITH.keys():
-            if action not in ONLY_WITH[key]:
-                allowed = " or ".join(f"`{each.value}`" for each in ONLY_WITH[key])
-                message = f"`{key}` goes with {allowed}, not with `{action.value}`"
-                self.report.problem(found[key], "misplaced-modifier", message)
-
-    def disable(self, report: Report, node: Node) -> tuple[str, ...]:
-        for each in node.items if isinstance(node, Sequence) else (node,):
-            if isinstance(each, Scalar) and each.text not in self.below.rules:
-                message = f"no rule below is called {shown(each)}{near(each.text, self.below.rules)}"
-                report.problem(each, "unknown-rule", message)
-        return several(identifier)(report, node) or ()
+def _new_provider(report: Report, key: Scalar, below: Names) -> None:
+    hint = near(key.text, below.providers) or "; a new one needs `mx` or `domains`"
+    report.problem(key, "unknown-provider", f"no provider is called {shown(key)}{hint}")

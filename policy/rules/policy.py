@@ -3,10 +3,12 @@
 Operator files come first, the last given on top, then the shipped rules, then the bottom rules that always match. In a
 layer the closest scope is asked first (exact domain, parent domains, provider, everyone), in a scope the file's order:
 the first rule whose conditions hold decides. A rule whose id stands in a higher layer, or is disabled there, is out.
+Names (schedules, routes, streams, strengths, defaults) are looked up in the same order of layers and scopes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 from attrs import field, frozen
 
@@ -15,10 +17,23 @@ from policy.attempt import Attempt
 from policy.decision import Strength
 from policy.diagnosis.knowledge import Knowledge
 from policy.retry import Schedule
-from policy.rules.layer import Layer
-from policy.rules.rule import Facts, Lasting, Provider, Rule, below, spoken_name
+from policy.rules.index import RuleIndex
+from policy.rules.layer import Block, Layer
+from policy.rules.providers import Provider, Providers
+from policy.rules.rule import Facts, Lasting, Rule
 
-_Scoped = Mapping[str, tuple[Rule, ...]]
+T = TypeVar("T")
+
+
+@frozen
+class Place:
+    """Whose names count: those for a recipient's domain and provider. None: not known."""
+
+    domain: str | None = None
+    provider: str | None = None
+
+
+ANYWHERE = Place()
 
 
 @frozen(kw_only=True, eq=False)
@@ -26,81 +41,57 @@ class Policy:
     """What decides.
 
     Args:
-        layers: the highest first; the last one is the bottom, whose last rule has no conditions.
+        layers: the highest first; the last one is the bottom.
+        rules: all that are in force, in the order in which they are asked; the last one has no conditions.
         version: digest of all files' contents and of the knowledge.
     """
 
     layers: tuple[Layer, ...]
-    knowledge: Knowledge
+    rules: tuple[Rule, ...] = field(repr=False)
+    knowledge: Knowledge = field(repr=False)
     version: str
-    providers: Mapping[str, Provider] = field(init=False)
-    _called: Mapping[str, str] = field(init=False)
-    _live: tuple[tuple[_Scoped, _Scoped, tuple[Rule, ...]], ...] = field(init=False)
+    _providers: Providers = field(init=False, repr=False)
+    _index: RuleIndex = field(init=False, repr=False)
 
-    @providers.default
-    def _providers(self) -> Mapping[str, Provider]:
-        merged: dict[str, Provider] = {}
-        for layer in reversed(self.layers):
-            merged.update((name, each.over(merged.get(name))) for name, each in layer.providers.items())
-        return merged
+    @_providers.default
+    def _merged_providers(self) -> Providers:
+        return Providers.merged([layer.providers for layer in reversed(self.layers)])
 
-    @_called.default
-    def _by_spoken_name(self) -> Mapping[str, str]:
-        """Providers by every name they go by: an own name beats another's other name, a higher layer a lower one."""
-        called: dict[str, str] = {}
-        for layer in reversed(self.layers):
-            for name in layer.providers:
-                called.update((spoken_name(other), name) for other in self.providers[name].names)
-        return called | {spoken_name(name): name for name in self.providers}
+    @_index.default
+    def _indexed(self) -> RuleIndex:
+        return RuleIndex(self.rules)
 
-    @_live.default
-    def _without_replaced_rules(self) -> tuple[tuple[_Scoped, _Scoped, tuple[Rule, ...]], ...]:
-        gone: set[str] = set()
-        live = []
-        always = self.layers[-1].rules[-1].ref  # holds for everything, so no file can take it out
-        for layer in self.layers:
-            gone -= {always.id} if layer is self.layers[-1] else set()
-            by_domain = {name: _kept(rules, gone) for name, rules in layer.domain_rules.items()}
-            by_provider = {name: _kept(rules, gone) for name, rules in layer.provider_rules.items()}
-            live.append((by_domain, by_provider, _kept(layer.rules, gone)))
-            gone.update(layer.disable, (rule.ref.id for rule in layer.all_rules))
-        return tuple(live)
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The providers, by their own name."""
+        return self._providers.named
 
-    def rule_for(self, facts: Facts) -> Rule:
-        """Return the rule that decides; there is always one."""
-        domain = facts.attempt.recipient.domain if facts.attempt.recipient else None
-        return next(rule for rule in self.in_order(domain, facts.provider) if rule.holds(facts))
-
-    def in_order(self, domain: str | None, provider: str | None) -> Iterator[Rule]:
-        """Yield the rules that are asked for a recipient of this domain at this provider, in order."""
-        for by_domain, by_provider, everyone in self._live:
-            for name in _with_parents(domain) if by_domain else ():
-                yield from by_domain.get(name, ())
-            if provider is not None:
-                yield from by_provider.get(provider, ())
-            yield from everyone
+    def rule_for(self, facts: Facts) -> tuple[Rule, tuple[Rule, ...]]:
+        """Return the rule that decides (there is always one), and those that only observe and would have decided."""
+        observing: list[Rule] = []
+        for rule in self._index.candidates(facts):
+            if not rule.holds(facts):
+                continue
+            if not rule.observing:
+                return rule, tuple(observing)
+            observing.append(rule)
+        raise LookupError("the last rule of a policy has conditions")  # the bottom layer sees to it that it has none
 
     def provider_of(self, attempt: Attempt) -> str | None:
         """The provider: as the caller says, else by the MX's name, else by the recipient's domain; None: not known.
 
         A name that no provider goes by counts as if the caller had said nothing.
         """
-        if attempt.provider in self.providers:
-            return attempt.provider
-        if attempt.provider is not None and (called := self._called.get(spoken_name(attempt.provider))):
-            return called
-        if attempt.mx is not None:
-            for name, provider in self.providers.items():
-                if any(below(attempt.mx, suffix) for suffix in provider.mx):
-                    return name
-        return self.provider_by_domain(attempt.recipient)
+        called = self._providers.called(attempt.provider)
+        return called or self._providers.by_mx(attempt.mx) or self.provider_by_domain(attempt.recipient)
 
     def provider_by_domain(self, recipient: Address | None) -> str | None:
         """The provider whose mailboxes have this domain."""
-        if recipient is None:
-            return None
-        own = (name for name, each in self.providers.items() if any(below(recipient.domain, d) for d in each.domains))
-        return next(own, None)
+        return None if recipient is None else self._providers.by_domain(recipient.domain)
+
+    def place(self, recipient: Address | None, provider: str | None = None) -> Place:
+        """Whose names count for mail to `recipient`; the provider by the domain, when it is not known better."""
+        return Place(recipient.domain if recipient else None, provider or self.provider_by_domain(recipient))
 
     def pair(self, sender: Address | str | None, recipient: Address | None) -> str | None:
         """The key of (our sending identity, the destination), for suspensions; None when the recipient is not known.
@@ -112,35 +103,37 @@ class Policy:
         identity = sender.domain if isinstance(sender, Address) else "-"
         return f"{identity}>{self.provider_by_domain(recipient) or recipient.domain}"
 
-    def schedule(self, name: str | None) -> Schedule:
-        """The schedule of this name, by the highest layer that has it; None: the default one."""
-        wanted = name or self._default("schedule")
-        return next(layer.schedules[wanted] for layer in self.layers if wanted in layer.schedules)
+    def schedule(self, name: str | None, at: Place = ANYWHERE) -> Schedule:
+        """The schedule of this name; None: the default one."""
+        wanted = name or self._default("schedule", at)
+        return self._found(at, lambda block: block.schedules.get(wanted))
 
-    def route(self, name: str | None) -> str:
+    def route(self, name: str | None, at: Place = ANYWHERE) -> str:
         """The name of the route to take; None: the default one."""
-        return name or self._default("route")
+        return name or self._default("route", at)
 
-    def stream_give_up(self, attempt: Attempt) -> timedelta | None:
-        """How long mail of the attempt's stream is retried at most; None: as the schedule says."""
-        stream = attempt.stream
-        return next((layer.streams[stream] for layer in self.layers if stream and stream in layer.streams), None)
+    def next_hop(self, name: str | None, at: Place = ANYWHERE) -> str:
+        """Where a route goes: `mx`, or a URL; None: the default one."""
+        wanted = self.route(name, at)
+        return self._found(at, lambda block: block.routes.get(wanted))
 
-    def lasting(self, strength: Strength) -> Lasting:
+    def stream_give_up(self, stream: str | None, at: Place = ANYWHERE) -> timedelta | None:
+        """How long mail of a stream is retried at most; None: as the schedule says."""
+        if stream is None:
+            return None
+        return next((block.streams[stream] for block in self._blocks(at) if stream in block.streams), None)
+
+    def lasting(self, strength: Strength, at: Place = ANYWHERE) -> Lasting:
         """How long a suppression of this strength lasts."""
         if strength is Strength.PERMANENT:
             return Lasting(lasting=None)
-        return next(layer.suppression[strength] for layer in self.layers if strength in layer.suppression)
+        return self._found(at, lambda block: block.suppression.get(strength))
 
-    def _default(self, key: str) -> str:
-        return next(layer.defaults[key] for layer in self.layers if key in layer.defaults)
+    def _default(self, key: str, at: Place) -> str:
+        return self._found(at, lambda block: block.defaults.get(key))
 
+    def _blocks(self, at: Place) -> list[Block]:
+        return [block for layer in self.layers for block in layer.spoken_to(at.domain, at.provider)]
 
-def _kept(rules: tuple[Rule, ...], gone: set[str]) -> tuple[Rule, ...]:
-    return tuple(rule for rule in rules if rule.ref.id not in gone)
-
-
-def _with_parents(domain: str | None) -> Iterator[str]:
-    while domain:
-        yield domain
-        domain = domain.partition(".")[2]
+    def _found(self, at: Place, get: Callable[[Block], T | None]) -> T:
+        return next(value for value in map(get, self._blocks(at)) if value is not None)

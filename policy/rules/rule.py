@@ -1,15 +1,17 @@
 """A rule as the file says it: under which conditions, which action, with which modifiers."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from attrs import field, frozen
 
 from policy.attempt import Attempt, Failure
 from policy.decision import Action, RuleRef, Scope, Strength
-from policy.diagnosis.category import Diagnosis
+from policy.diagnosis.category import Category, Diagnosis
 from policy.reply import Reply
+from policy.yamlfile import Mapping
 
 
 @frozen(kw_only=True)
@@ -19,6 +21,8 @@ class Facts:
     Args:
         provider: as the policy's `providers` know it; None when not known.
         number: of the attempt, counted from 1.
+        now: when this is decided.
+        age: since the first attempt.
         delivered_before: mail to this address was accepted for good at some time.
         split_before: this message was told once already to go to this recipient alone.
         text: of the reply, as conditions see it; empty for a failure without a reply.
@@ -28,6 +32,8 @@ class Facts:
     diagnosis: Diagnosis
     provider: str | None
     number: int
+    now: datetime
+    age: timedelta = timedelta(0)
     delivered_before: bool
     split_before: bool = False
     text: str = field(init=False)
@@ -54,6 +60,27 @@ class Condition:
     def holds(self, facts: Facts) -> bool:
         """Does one of the values hold?"""
         return any(self.test(facts, value) for value in self.values)
+
+
+class Despite(Enum):
+    """What a rule may do against a law of ours, when it says so: decisions then say so too."""
+
+    NO_RECIPIENT_FAULT = "no-recipient-fault"  # suppress though the reply does not put the fault on the recipient
+    REFUSED_ON_PURPOSE = "refused-on-purpose"  # take another route though they refuse us on purpose
+
+
+# Refusals that a new route must not be used to get around (law 19).
+ON_PURPOSE = frozenset(
+    {
+        Category.REPUTATION_BLOCK,
+        Category.RATE_LIMITED,
+        Category.GREYLISTED,
+        Category.AUTH_FAILURE,
+        Category.SPAM_CONTENT,
+        Category.CONTENT_REJECTED,
+        Category.VIRUS,
+    }
+)
 
 
 @frozen(kw_only=True)
@@ -89,22 +116,54 @@ class Then:
     remedy: str | None = None
 
 
+@frozen
+class Example:
+    """An attempt of which the writer says whether the rule decides it.
+
+    Args:
+        said: keys of the JSON contract and their values; a bare reply has `reply` only.
+    """
+
+    said: tuple[tuple[str, str], ...]
+    line: int = field(eq=False)
+    column: int = field(eq=False)
+
+
 @frozen(kw_only=True)
 class Rule:
     """`when` this, `then` that. No conditions at all: always.
 
     Args:
-        examples: replies of which the writer says that this rule decides them.
+        within: conditions of the place where the rule stands (`domains: x`), tested like those of `when`.
+        examples, counterexamples: what it must decide, and what it must not.
+        observing: it only says what it would have decided (`mode: observe`).
+        expires: from this moment on it does not hold; None: it does not expire.
+        despite: laws that it sets aside, and says so.
+        node: the text that it was read of, for `override`.
     """
 
     ref: RuleRef
+    within: tuple[Condition, ...] = ()
     when: tuple[Condition, ...]
     then: Then
-    examples: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    counterexamples: tuple[Example, ...] = ()
+    note: str = ""
+    owner: str = ""
+    observing: bool = False
+    expires: datetime | None = None
+    despite: tuple[Despite, ...] = ()
+    node: Mapping | None = field(default=None, eq=False, repr=False)
 
     def holds(self, facts: Facts) -> bool:
-        """Do all conditions hold?"""
-        return all(condition.holds(facts) for condition in self.when)
+        """Do all conditions hold, and is it in force?"""
+        for condition in self.within:
+            if not condition.holds(facts):
+                return False
+        for condition in self.when:
+            if not condition.holds(facts):
+                return False
+        return self.expires is None or facts.now < self.expires
 
 
 @frozen(kw_only=True)
@@ -120,36 +179,3 @@ class Lasting:
     lasting: timedelta | None
     again_apart: timedelta | None = None
     again: timedelta | None = None
-
-
-@frozen(kw_only=True)
-class Provider:
-    """A mailbox provider: host names of its MX and domains of its mailboxes, each with all below it.
-
-    Args:
-        names: other names by which callers may call it; only the rules' own name stands in conditions.
-    """
-
-    mx: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-
-    def over(self, lower: "Provider | None") -> "Provider":
-        """This one over what a lower layer says of it: what is not said here stays."""
-        if lower is None:
-            return self
-        return Provider(mx=self.mx or lower.mx, domains=self.domains or lower.domains, names=self.names or lower.names)
-
-
-def spoken_name(name: str) -> str:
-    """Return the form in which providers' names are compared: letters and digits only, without case.
-
-    >>> spoken_name("Microsoft 365")
-    'microsoft365'
-    """
-    return "".join(filter(str.isalnum, name.lower()))
-
-
-def below(name: str, parent: str) -> bool:
-    """Is `name` the domain `parent` or one under it?"""
-    return name == parent or name.endswith("." + parent)

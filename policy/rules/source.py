@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from policy.diagnosis.knowledge import shipped_knowledge
-from policy.rules.layer import Layer, Names
+from policy.diagnosis.knowledge import Knowledge, shipped_knowledge
+from policy.rules.layer import Layer, Names, without_rules
 from policy.rules.layer_reader import read_layer
 from policy.rules.policy import Policy
+from policy.rules.stack import stacked
 from policy.yamlfile import SIZE_LIMIT, Problem, read_yaml
 
 _HERE = Path(__file__).parent
@@ -58,26 +59,34 @@ def build_policy(files: Sequence[RulesFile]) -> Policy:
         RulesError: with every mistake of every file at once.
     """
     problems: list[Problem] = []
-    stack = [_layer(_bottom_file(), problems, Names())]
-    shipped = _shipped_file()
-    names = Names().with_layer(stack[0])
-    operators: list[Layer] = []
-    stack.append(_layer(shipped, problems, names))
-    names = names.with_layer(stack[-1])
-    for file in files:
-        operators.append(_layer(file, problems, names))
-        names = names.with_layer(operators[-1])
+    named = Names()
+    layers: list[Layer] = []
+    names: list[Names] = []
+    for file in (_bottom_file(), shipped_file(), *files):
+        layer = _layer(file, problems, named)
+        named = named.with_layer(layer)
+        # `extends: none` in any operator file leaves the shipped rules out; their schedules, routes and providers stay.
+        layers.append(layer)
+        names.append(named)
+    if not all(layer.extends_shipped for layer in layers[2:]):
+        layers[1] = without_rules(layers[1])
+    rules = stacked(layers, names, problems) if not problems else ()
     if problems:
         raise RulesError(problems)
     knowledge = shipped_knowledge()
-    contents = (_bottom_file().content, shipped.content, *(file.content for file in files))
+    return Policy(
+        layers=tuple(reversed(layers)),
+        rules=rules,
+        knowledge=knowledge,
+        version=_version(knowledge, (_bottom_file(), shipped_file(), *files)),
+    )
+
+
+def _version(knowledge: Knowledge, files: Sequence[RulesFile]) -> str:
     digest = hashlib.sha256(knowledge.version.encode())
-    for content in contents:
-        digest.update(len(content).to_bytes(8, "big") + content)
-    # `extends: none` in any operator file leaves the shipped rules out; their schedules, routes and providers stay.
-    if not all(layer.extends_shipped for layer in operators):
-        stack[1] = evolve(stack[1], rules=(), domain_rules={}, provider_rules={})
-    return Policy(layers=(*reversed(operators), *reversed(stack)), knowledge=knowledge, version=digest.hexdigest()[:16])
+    for file in files:
+        digest.update(len(file.content).to_bytes(8, "big") + file.content)
+    return digest.hexdigest()[:16]
 
 
 def _layer(file: RulesFile, problems: list[Problem], below: Names) -> Layer:
@@ -95,7 +104,8 @@ def _operator_file(path: str | Path) -> RulesFile:
         raise RulesUnreadable(f"rules file `{path}` cannot be read: {error.strerror or error}") from None
 
 
-def _shipped_file() -> RulesFile:
+def shipped_file() -> RulesFile:
+    """The shipped rules."""
     packaged, checkout = _HERE / "shipped.yaml", _HERE.parents[1] / SHIPPED
     return RulesFile(SHIPPED, (packaged if packaged.is_file() else checkout).read_bytes())
 

@@ -1,36 +1,51 @@
 """The values that sections and modifiers hold: schedules, routes, streams, and the terms of a suppression."""
 
-from collections.abc import Callable
+import re
 from datetime import timedelta
 from typing import Any
 
+from policy.address import parse_domain
 from policy.decision import Action, Scope, Strength
 from policy.retry import Schedule
 from policy.rules.reading import (
+    Key,
+    Keys,
+    Kind,
     Report,
     choice,
     duration,
     fields,
     flag,
     identifier,
+    kind,
     members,
     number,
     percent,
+    record,
+    reference,
+    schema_of,
     several,
+    shown,
     string,
 )
 from policy.rules.rule import Lasting, SuppressTerms
-from policy.yamlfile import Node
+from policy.yamlfile import Node, Scalar
+
+SCHEDULE: Keys = {
+    "first": Key(duration, "The wait after the first failed attempt; then it grows by `factor`."),
+    "waits": Key(several(duration), "Instead of `first`: the first waits, in order."),
+    "factor": Key(number(1, 100), "By which the last wait grows each time; 1 repeats it."),
+    "longest": Key(duration, "No grown wait is longer than this."),
+    "spread": Key(percent, "By which share a wait may be shorter or longer, so that no herd comes back together."),
+    "give_up": Key(duration, "How long after the first attempt retrying ends.", required=True),
+    "tries": Key(number(1, 1000), "How many attempts in a row may fail before giving up."),
+    "hint": Key(duration, "The longest wait that a reply may ask for and get; without it, replies are not asked."),
+}
 
 
-def schedule(report: Report, node: Node) -> Schedule | None:
-    """`{first | waits, factor, longest, spread, give_up, tries, hint}`."""
-    read = {
-        "first": duration, "waits": several(duration), "factor": number(1, 100), "longest": duration,
-        "spread": percent, "give_up": duration, "tries": number(1, 1000), "hint": duration,
-    }  # fmt: skip
-    found = fields(report, node, "a schedule", read, required=("give_up",))
-    given: dict[str, Any] = {key: read[key](report, value) for key, value in found.items()}
+def _schedule(report: Report, node: Node) -> Schedule | None:
+    found = fields(report, node, "a schedule", SCHEDULE)
+    given: dict[str, Any] = {key: SCHEDULE[key].kind(report, value) for key, value in found.items()}
     if ("first" in found) == ("waits" in found):
         report.problem(node, "bad-schedule", "a schedule has either `first` or `waits`")
         return None
@@ -43,39 +58,73 @@ def schedule(report: Report, node: Node) -> Schedule | None:
     return Schedule(**given)
 
 
-def route(report: Report, node: Node) -> str | None:
-    """`{to: mx}` or `{to: "smtp://host:port"}`."""
-    found = fields(report, node, "a route", ("to",), required=("to",))
-    return string(report, found["to"]) if "to" in found else None
+schedule: Kind[Schedule] = Kind(_schedule, schema_of(SCHEDULE), "schedule")
 
 
-def stream(report: Report, node: Node) -> timedelta | None:
-    """`{give_up: 2d}`."""
-    found = fields(report, node, "a stream", ("give_up",), required=("give_up",))
-    return duration(report, found["give_up"]) if "give_up" in found else None
+_ROUTE_TO = re.compile(r"(?:smtp|lmtp)://(\[[0-9A-Za-z:.]+\]|[^/:\[\]\s]+)(?::([0-9]{1,5}))?")
 
 
-def suppression(report: Report, node: Node) -> dict[Strength, Lasting]:
-    """`{weak: {for, again_apart, again}, strong: {for}}`."""
-    lasting = {}
-    for key, value in fields(report, node, "`suppression`", ("weak", "strong")).items():
-        found = fields(report, value, f"`{key}`", ("for", "again_apart", "again"), required=("for",))
-        spans = {name: duration(report, each) for name, each in found.items()}
-        if ("again" in spans) != ("again_apart" in spans):
-            report.problem(value, "missing-key", "`again` and `again_apart` go together")
-        lasting[Strength(key)] = Lasting(
-            lasting=spans.get("for"), again_apart=spans.get("again_apart"), again=spans.get("again")
-        )
-    return lasting
+@kind("`mx`, or a URL such as `smtp://relay.example.net:587`", {"type": "string", "pattern": "^(mx$|smtp://|lmtp://)"})
+def _next_hop(report: Report, node: Node) -> str | None:
+    """Where a route goes: the recipient's MX hosts, or one host of ours."""
+    text = node.text if isinstance(node, Scalar) else ""
+    found = _ROUTE_TO.fullmatch(text)
+    if text == "mx" or (found and _is_host(found[1]) and 0 < int(found[2] or 25) < 65536):
+        return text
+    report.problem(node, "bad-route", f"{shown(node)} is no route; write `mx` or `smtp://relay.example.net:587`")
+    return None
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(parse_domain(text))
+    except ValueError:
+        return False
+
+
+ROUTE: Keys = {"to": Key(_next_hop, "Where it goes: to the recipient's MX hosts, or to one host.", required=True)}
+route: Kind[str] = record("a route", ROUTE, lambda given: str(given["to"]))
+
+STREAM: Keys = {"give_up": Key(duration, "How long mail of this stream is retried at most.", required=True)}
+stream: Kind[timedelta] = record("a stream", STREAM, lambda given: given["give_up"])
+
+LASTING: Keys = {
+    "for": Key(duration, "How long an entry of this strength lasts.", required=True),
+    "again_apart": Key(duration, "An earlier entry at least this old makes the new one last as `again` says."),
+    "again": Key(duration, "How long when the address failed again."),
+}
+
+
+def _lasting(report: Report, node: Node) -> Lasting | None:
+    found = fields(report, node, "a strength", LASTING)
+    spans = {key: duration(report, value) for key, value in found.items()}
+    if ("again" in spans) != ("again_apart" in spans):
+        report.problem(node, "missing-key", "`again` and `again_apart` go together")
+    return Lasting(lasting=spans.get("for"), again_apart=spans.get("again_apart"), again=spans.get("again"))
+
+
+lasting: Kind[Lasting] = Kind(_lasting, schema_of(LASTING), "strength")
+SUPPRESSION: Keys = {
+    "weak": Key(lasting, "A pause, for what is not sure."),
+    "strong": Key(lasting, "For what is said in so many words."),
+}
+suppression: Kind[dict[Strength, Lasting]] = record(
+    "`suppression`", SUPPRESSION, lambda given: {Strength(key): value for key, value in given.items()}
+)
+
+SUPPRESS: Keys = {
+    "scope": Key(choice(members(Scope), "scope"), "What is suppressed; the address by default."),
+    "strength": Key(choice(members(Strength), "strength"), "How sure it is, so how long; strong by default."),
+    "strikes": Key(number(1, 32), "How many failures it takes, counted from 1; 1 by default."),
+    "within": Key(duration, "How old a strike may be; 90d by default."),
+    "apart": Key(duration, "How far apart two failures must be to count as two; 1d by default."),
+    "for": Key(duration, "How long, whatever the strength says."),
+}
 
 
 def _suppress(report: Report, node: Node) -> SuppressTerms | None:
-    read = {
-        "scope": choice(members(Scope), "scope"), "strength": choice(members(Strength), "strength"),
-        "strikes": number(1, 32), "within": duration, "apart": duration, "for": duration,
-    }  # fmt: skip
-    found = fields(report, node, "`suppress`", read)
-    given: dict[str, Any] = {key: read[key](report, value) for key, value in found.items()}
+    found = fields(report, node, "`suppress`", SUPPRESS)
+    given: dict[str, Any] = {key: SUPPRESS[key].kind(report, value) for key, value in found.items()}
     if "for" in given:
         given["lasting"] = given.pop("for")
     terms = SuppressTerms(**{key: value for key, value in given.items() if value is not None})
@@ -84,21 +133,26 @@ def _suppress(report: Report, node: Node) -> SuppressTerms | None:
     return terms
 
 
-def _suspend(report: Report, node: Node) -> timedelta | None:
-    found = fields(report, node, "`suspend`", ("for",), required=("for",))
-    return duration(report, found["for"]) if "for" in found else None
+suppress: Kind[SuppressTerms] = Kind(_suppress, schema_of(SUPPRESS), "terms of a suppression")
 
+SUSPEND: Keys = {"for": Key(duration, "For how long nothing is sent from this sender to this provider.", required=True)}
+suspend: Kind[timedelta] = record("`suspend`", SUSPEND, lambda given: given["for"])
 
-MODIFIERS: dict[str, Callable[[Report, Node], Any]] = {
-    "schedule": identifier,
-    "route": identifier,
-    "suppress": _suppress,
-    "suspend": _suspend,
-    "split": flag,
-    "reconnect": flag,
-    "alert": identifier,
-    "remedy": string,
+MODIFIERS: Keys = {
+    "schedule": Key(reference("schedule"), "When the next attempts are."),
+    "route": Key(reference("route"), "Which way the next attempt takes."),
+    "suppress": Key(suppress, "Send nothing more to the address, or to its domain."),
+    "suspend": Key(suspend, "Send nothing to the provider for a while."),
+    "split": Key(flag, "Go on with this recipient in a transaction of its own."),
+    "reconnect": Key(flag, "Close the connection and open a new one; it does not count as an attempt."),
+    "alert": Key(identifier, "Whom to tell; a name of your own, such as `page`, `ops`, `digest`."),
+    "remedy": Key(string, "What a person can check or do, instead of our own advice."),
 }
+THEN: Keys = {
+    "action": Key(choice(members(Action), "action"), "What happens to the message.", required=True),
+    **MODIFIERS,
+}
+
 ONLY_WITH = {
     "suppress": (Action.HARD_BOUNCE, Action.RETRY),
     "schedule": (Action.RETRY,),

@@ -174,7 +174,9 @@ def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: d
         decision = decide(policy, attempt, history, now=now, spread=spread)
         if decision.retry_at is None or decision.give_up_at is None:
             break
-        schedule = policy.schedule(rule_of(policy, decision).then.schedule)
+        schedule = policy.schedule(
+            rule_of(policy, decision).then.schedule, policy.place(attempt.recipient, policy.provider_of(attempt))
+        )
         assert decision.retry_at - max(now, first) >= min(schedule.waits) * (1 - schedule.spread)
         assert now < decision.retry_at <= decision.give_up_at
         if former is not None and former.rule == decision.rule:
@@ -292,7 +294,7 @@ LAWS: tuple[Law, ...] = (
 
 def rule_of(policy: Policy, decision: Decision) -> Rule:
     """Return the one rule of the policy that the decision names."""
-    (rule,) = [rule for layer in policy.layers for rule in layer.all_rules if rule.ref == decision.rule]
+    (rule,) = [rule for rule in policy.rules if rule.ref == decision.rule]
     return rule
 
 
@@ -340,10 +342,12 @@ def _named_codes(policy: Policy) -> Iterator[int]:
     yield from (251, 551)
     yield from (code for code, _ in policy.knowledge.codes)
     yield from (code for signature in policy.knowledge.signatures for code in signature.codes)
-    for layer in policy.layers:
-        for rule in layer.all_rules:
-            for condition in rule.when:
-                yield from (int(code) for code in condition.values if condition.key == "code" and code.isdigit())
+    for rule in policy.rules:
+        for condition in rule.when:
+            for each in condition.values[0] if condition.key == "not" else (condition,):
+                for low, _, high in (code.partition("-") for code in each.values if each.key == "code"):
+                    if low.isdigit():
+                        yield from range(int(low), int(high or low) + 1)
 
 
 _OTHER_PATH = "someone.else@elsewhere.example"

@@ -264,16 +264,16 @@ def test_every_situation_of_the_shipped_policy_has_a_case() -> None:
 def test_every_shipped_rule_decides_a_case() -> None:
     deciding = {decided(case)[0].rule for case in ALL}
     bottom, shipped = reversed(policy_of(()).layers[-2:])
-    unreached = [str(rule.ref) for layer in (shipped, bottom) for rule in layer.all_rules if rule.ref not in deciding]
+    unreached = [str(rule.ref) for layer in (shipped, bottom) for rule in layer.rules if rule.ref not in deciding]
     assert unreached == []
 
 
 def test_every_example_in_the_shipped_rules_is_decided_by_its_rule() -> None:
-    rules = [rule for layer in policy_of(()).layers for rule in layer.all_rules if rule.examples]
+    rules = [rule for layer in policy_of(()).layers for rule in layer.rules if rule.examples]
     assert rules
     for rule in rules:
         for example in rule.examples:
-            case = Case("rules.yaml", {"given": {"reply": example, "command": "RCPT"}})
+            case = Case("rules.yaml", {"given": {**dict(example.said), "command": "RCPT"}})
             assert decided(case)[0].rule == rule.ref, example
 
 

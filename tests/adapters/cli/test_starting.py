@@ -83,7 +83,7 @@ def test_check_finds_an_example_that_another_rule_decides(document: Document) ->
         "    examples: ['550 5.1.1 no']\n"
     )
     (found,) = document("check", "a.yaml", status=1)
-    assert (found["code"], found["line"]) == ("broken-example", 3)
+    assert (found["code"], found["line"]) == ("broken-example", 6)
     assert "no-such-mailbox" in found["message"]
 
 

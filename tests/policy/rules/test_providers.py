@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from policy.address import Address
 from policy.attempt import Attempt
 from policy.reply import parse_reply
+from policy.rules.domains import covers
 from policy.rules.policy import Policy
-from policy.rules.rule import below, spoken_name
+from policy.rules.providers import spoken_name
 from policy.rules.source import RulesError, RulesFile, build_policy
 
 SHIPPED = build_policy([])
@@ -73,7 +74,7 @@ def test_no_two_shipped_providers_claim_one_host_domain_or_name() -> None:
     spoken = [(spoken_name(name), called) for name, called in NAMES]
     for (one, first), (other, second) in combinations(SHIPPED.providers.items(), 2):
         for ours, theirs in ((first.mx, second.mx), (first.domains, second.domains)):
-            assert [(a, b) for a in ours for b in theirs if below(a, b) or below(b, a)] == [], (one, other)
+            assert [(a, b) for a in ours for b in theirs if covers(b, a) or covers(a, b)] == [], (one, other)
     assert len({name for name, _ in spoken}) == len(set(spoken))
 
 

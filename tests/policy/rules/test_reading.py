@@ -58,7 +58,7 @@ def test_a_file_gets_all_its_mistakes_at_once_with_their_places() -> None:
         "my.yaml:2:1: unknown-key: unknown key `defualts` in a rules file; did you mean `defaults`?",
         "my.yaml:4:17: bad-duration: `5 min` is no duration; write `90s`, `5m`, `4h`, `4d` or `1h30m`",
         "my.yaml:5:3: duplicate-key: key `slow` stands here a second time; the first is in line 4",
-        'my.yaml:8:18: bad-code: `0550` is no reply code; write "550", or "5yz" for a class',
+        'my.yaml:8:18: bad-code: `0550` is no reply code; write "550", "550-559", or "5yz" for a class',
         "my.yaml:8:34: unknown-value: `bad-mailbx` is no category; did you mean `bad-mailbox`?",
         "my.yaml:8:46: unknown-key: unknown key `comand` in `when`; did you mean `command`?",
         "my.yaml:9:20: unknown-value: `hard-bonce` is no action; did you mean `hard-bounce`?",

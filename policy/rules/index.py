@@ -1,0 +1,106 @@
+"""Which rules can hold at all: so that a decision asks a few, however many rules there are.
+
+For each of the common condition keys every value knows, as a set of rules (bits of an integer), which rules name it.
+A rule may hold only when, for each key, it names what the facts have or does not name the key. The first of these that
+holds decides: the same one that asking all in order would find (a test compares the two).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from attrs import define, field
+
+from policy.rules.conditions import UNKNOWN_COMMAND
+from policy.rules.domains import patterns_over
+from policy.rules.rule import Facts, Rule
+
+_Spoken = Callable[[Facts], Iterable[Any]]
+
+
+def _codes(facts: Facts) -> Iterable[str]:
+    if facts.reply is None or facts.reply.is_void:
+        return ()
+    code = str(facts.reply.code)
+    return code, f"{code[0]}yz"
+
+
+def _domains(facts: Facts) -> Iterable[str]:
+    return patterns_over(facts.attempt.recipient.domain if facts.attempt.recipient else None)
+
+
+# key: the values by which facts fall under a condition of this key
+_KEYS: dict[str, _Spoken] = {
+    "domain": _domains,
+    "provider": lambda facts: (facts.provider,),
+    "code": _codes,
+    "category": lambda facts: (facts.diagnosis.category,),
+    "failure": lambda facts: (facts.attempt.outcome,) if facts.reply is None else (),
+    "command": lambda facts: (facts.attempt.command or UNKNOWN_COMMAND,),
+    "stream": lambda facts: (facts.attempt.stream,),
+    "sender_domain": lambda facts: patterns_over(facts.attempt.sender.domain if facts.attempt.sender else None),
+    "mx": lambda facts: patterns_over(facts.attempt.mx),
+}
+
+
+@define
+class _Named:
+    """Of one key: the rules that name each value, and those that do not name the key."""
+
+    by_value: dict[Any, int] = field(factory=dict)
+    open: int = 0
+
+
+class RuleIndex:
+    """Rules in order, ready to be asked."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        named = {key: _Named() for key in _KEYS}
+        phrases = _Named()
+        for number, rule in enumerate(self._rules):
+            bit = 1 << number
+            spoken = {each.key: each for each in (*rule.within, *rule.when)}
+            for key, each in named.items():
+                if key not in spoken:
+                    each.open |= bit
+            if "text" not in spoken:
+                phrases.open |= bit
+            for condition in (*rule.within, *rule.when):
+                for value in _values(condition.key, condition.values) if condition.key in named else ():
+                    by_value = named[condition.key].by_value
+                    by_value[value] = by_value.get(value, 0) | bit
+                for phrase in condition.values if condition.key == "text" else ():
+                    phrases.by_value[phrase] = phrases.by_value.get(phrase, 0) | bit
+        self._phrases = phrases
+        self._named = [(_KEYS[key], each) for key, each in named.items() if each.by_value]
+
+    def candidates(self, facts: Facts) -> Iterator[Rule]:
+        """Yield, in order, the rules that may hold; no other rule does."""
+        left = (1 << len(self._rules)) - 1
+        for spoken, named in self._named:
+            may = named.open
+            for value in spoken(facts):
+                may |= named.by_value.get(value, 0)
+            left &= may
+        left &= self._with_phrases(facts.text)
+        while left:
+            lowest = left & -left
+            yield self._rules[lowest.bit_length() - 1]
+            left ^= lowest
+
+    def _with_phrases(self, text: str) -> int:
+        may = self._phrases.open
+        for phrase, rules in self._phrases.by_value.items():
+            if phrase in text:
+                may |= rules
+        return may
+
+
+def _values(key: str, values: tuple[Any, ...]) -> Iterator[Any]:
+    """The values of a condition, ranges of codes written out."""
+    for value in values:
+        if key == "code" and "-" in value:
+            low, high = map(int, value.split("-"))
+            yield from map(str, range(low, high + 1))
+        else:
+            yield value
