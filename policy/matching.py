@@ -6,7 +6,7 @@ without blanks (Chinese, Japanese, Thai) have no such borders, and none are aske
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import ahocorasick
 
@@ -51,6 +51,26 @@ def _needle(marker: str) -> str:
     return needle[:-1] if marker.endswith("*") else needle
 
 
+class Phrases:
+    """A list of phrases, found together in one pass over a text, wherever they stand, also inside of words."""
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        places: dict[str, list[int]] = {}
+        for place, phrase in enumerate(phrases):
+            places.setdefault(phrase, []).append(place)
+        self._everywhere = frozenset(places.pop("", ()))
+        self._automaton = ahocorasick.Automaton()
+        for phrase, its_places in places.items():
+            self._automaton.add_word(phrase, its_places)
+        self._automaton.make_automaton()
+
+    def found(self, text: str) -> frozenset[int]:
+        """Return the places in the list of the phrases that are part of `text`."""
+        if not len(self._automaton):
+            return self._everywhere
+        return self._everywhere.union(*(places for _, places in self._automaton.iter(text)))
+
+
 class PatternError(ValueError):
     """A pattern that the engine does not take; one line says why and what to write instead."""
 
@@ -88,6 +108,12 @@ class Pattern:
     def found(self, text: str) -> bool:
         """Does the pattern occur anywhere in `text`, which is folded already?"""
         return self._regex.search(text) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return self.pattern == other.pattern if isinstance(other, Pattern) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.pattern)
 
     def __repr__(self) -> str:
         return f"Pattern({self.pattern!r})"

@@ -20,7 +20,7 @@ from policy.forward import forward_path
 from policy.reply import Flaw, Reply
 from policy.text import clean
 
-_NOTHING_KNOWN = Finding(
+NOTHING_KNOWN = Finding(
     category=Category.UNKNOWN,
     fault=Fault.NONE,
     weight=Weight.WEAK,
@@ -28,7 +28,7 @@ _NOTHING_KNOWN = Finding(
     meaning="nothing in the reply says more than its class",
     remedy="Read the reply: it has no wording, status or code that is known here.",
 )
-_PROTOCOL_ERROR = Finding(
+PROTOCOL_ERROR = Finding(
     category=Category.PROTOCOL_ERROR,
     fault=Fault.RECEIVER,
     weight=Weight.STRONG,
@@ -36,7 +36,7 @@ _PROTOCOL_ERROR = Finding(
     meaning="the server does not speak SMTP as RFC 5321 has it",
     remedy="Look at the conversation itself; a proxy, a firewall or a broken server answered out of turn.",
 )
-_ACCEPTED = Finding(
+ACCEPTED = Finding(
     category=Category.ACCEPTED,
     fault=Fault.NONE,
     weight=Weight.STRONG,
@@ -90,13 +90,13 @@ def _read(
         flaws = flaws or (_evidence(EvidenceKind.FORM, Flaw.NO_CODE.value, _FLAWS[Flaw.NO_CODE]),)
         inner = quoted_reply(reply.text)
         start = f"a reply seems to start at `{inner}`: give it from there" if inner else ""
-        return _PROTOCOL_ERROR, (*flaws, *([_evidence(EvidenceKind.FORM, "quoted", start)] if inner else []))
+        return PROTOCOL_ERROR, (*flaws, *([_evidence(EvidenceKind.FORM, "quoted", start)] if inner else []))
     code = _evidence(EvidenceKind.CODE, str(reply.code), f"class {reply.klass}yz")
     if reply.klass in (2, 3):
         return _positive(reply, command, code, flaws)
     weighing = weigh(knowledge, reply, command, provider, recipient)
     if weighing.deciding is None:
-        return _NOTHING_KNOWN, (code, *flaws)
+        return NOTHING_KNOWN, (code, *flaws)
     return weighing.deciding, (*(each.evidence for each in weighing.telling), *flaws)
 
 
@@ -106,10 +106,10 @@ def _positive(
     """A 2yz is yes, except to DATA, which must be 354; a 3yz is yes to DATA and AUTH only."""
     in_place = command is not Command.DATA if reply.klass == 2 else command in (Command.DATA, Command.AUTH)
     if in_place:
-        return _ACCEPTED, (code, *flaws)
+        return ACCEPTED, (code, *flaws)
     place = command.value if command else "an unknown command"
     wrong = _evidence(EvidenceKind.FORM, str(reply.code), f"cannot answer {place} (RFC 5321 4.3.2)")
-    return _PROTOCOL_ERROR, (wrong, *flaws)
+    return PROTOCOL_ERROR, (wrong, *flaws)
 
 
 def _diagnosis(finding: Finding, evidence: tuple[Evidence, ...], **facts: object) -> Diagnosis:

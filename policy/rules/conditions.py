@@ -134,15 +134,17 @@ def _pattern(report: Report, node: Node) -> Pattern | None:
         return None
 
 
-def code_matches(pattern: str, reply: Reply | None) -> bool:
-    """Is the reply's code this one, of this range or class? A verdict that is void has no code."""
-    if reply is None or reply.is_void:
-        return False
-    code = str(reply.code)
+def code_matches(pattern: str, code: str) -> bool:
+    """Is a code this one, of this range or class?"""
     if "-" in pattern:
         low, high = pattern.split("-")
         return low <= code <= high
     return code == pattern or (pattern.endswith("yz") and code[0] == pattern[0])
+
+
+def _reply_matches(pattern: str, reply: Reply | None) -> bool:
+    """A verdict that is void has no code."""
+    return reply is not None and not reply.is_void and code_matches(pattern, str(reply.code))
 
 
 def status_matches(pattern: str, status: str | None) -> bool:
@@ -182,7 +184,7 @@ class Question:
 _COMMANDS = {**members(Command), UNKNOWN_COMMAND: UNKNOWN_COMMAND}
 
 CONDITIONS: Mapping[str, Question] = {
-    "code": Question(_code, lambda facts, value: code_matches(value, facts.reply), "The reply's code."),
+    "code": Question(_code, lambda facts, value: _reply_matches(value, facts.reply), "The reply's code."),
     "enhanced": Question(
         _enhanced,
         lambda facts, value: status_matches(value, _enhanced_status(facts)),

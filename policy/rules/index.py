@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
+from policy.matching import Phrases
 from policy.rules.conditions import UNKNOWN_COMMAND
 from policy.rules.domains import patterns_over
 from policy.rules.rule import Facts, Rule
@@ -47,7 +48,7 @@ class _Named:
     """Of one key: the rules that name each value, and those that do not name the key."""
 
     by_value: dict[Any, int] = field(factory=dict)
-    open: int = 0
+    silent: int = 0
 
 
 class RuleIndex:
@@ -62,9 +63,9 @@ class RuleIndex:
             spoken = {each.key: each for each in (*rule.within, *rule.when)}
             for key, each in named.items():
                 if key not in spoken:
-                    each.open |= bit
+                    each.silent |= bit
             if "text" not in spoken:
-                phrases.open |= bit
+                phrases.silent |= bit
             for condition in (*rule.within, *rule.when):
                 for value in _values(condition.key, condition.values) if condition.key in named else ():
                     by_value = named[condition.key].by_value
@@ -72,13 +73,15 @@ class RuleIndex:
                 for phrase in condition.values if condition.key == "text" else ():
                     phrases.by_value[phrase] = phrases.by_value.get(phrase, 0) | bit
         self._phrases = phrases
+        self._having = list(phrases.by_value.values())
+        self._search = Phrases(list(phrases.by_value))
         self._named = [(_KEYS[key], each) for key, each in named.items() if each.by_value]
 
     def candidates(self, facts: Facts) -> Iterator[Rule]:
         """Yield, in order, the rules that may hold; no other rule does."""
         left = (1 << len(self._rules)) - 1
         for spoken, named in self._named:
-            may = named.open
+            may = named.silent
             for value in spoken(facts):
                 may |= named.by_value.get(value, 0)
             left &= may
@@ -89,10 +92,9 @@ class RuleIndex:
             left ^= lowest
 
     def _with_phrases(self, text: str) -> int:
-        may = self._phrases.open
-        for phrase, rules in self._phrases.by_value.items():
-            if phrase in text:
-                may |= rules
+        may = self._phrases.silent
+        for place in self._search.found(text) if self._having else ():
+            may |= self._having[place]
         return may
 
 

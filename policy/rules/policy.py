@@ -89,6 +89,14 @@ class Policy:
         """The provider whose mailboxes have this domain."""
         return None if recipient is None else self._providers.by_domain(recipient.domain)
 
+    def provider_of_host(self, host: str) -> str | None:
+        """The provider whose host this is."""
+        return self._providers.by_mx(host)
+
+    def provider_of_domain(self, domain: str) -> str | None:
+        """The provider whose mailboxes have this domain."""
+        return self._providers.by_domain(domain)
+
     def place(self, recipient: Address | None, provider: str | None = None) -> Place:
         """Whose names count for mail to `recipient`; the provider by the domain, when it is not known better."""
         return Place(recipient.domain if recipient else None, provider or self.provider_by_domain(recipient))

@@ -1,0 +1,150 @@
+"""What a person should look at in rules files, seen without asking for inputs: time over, names that cover nothing.
+
+What needs the space of all inputs is in `policy.rules.proof`.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from policy.retry import Schedule
+from policy.rules.finding import Finding, Level
+from policy.rules.layer import EVERYONE, Block, Layer
+from policy.rules.policy import Policy
+from policy.rules.proof.patterns import Verdict, verdict
+from policy.rules.rule import Condition, Rule
+from policy.text import clean, searchable
+from policy.yamlfile import Mapping, Node, Problem, Sequence
+
+_STEPS = 1000  # attempts of one message that are still a schedule; RFC 5321 4.5.4.1 comes to some 200
+
+
+def lint(policy: Policy, *, now: datetime) -> Iterator[Finding]:
+    """Yield what is odd in the files of a policy, of each file in turn."""
+    for number, layer in enumerate(policy.layers[:-1]):
+        for _, block in layer.blocks:
+            yield from _schedules(layer, block)
+        yield from _providers(policy, number)
+        yield from _takeovers(policy, number)
+    for rule in policy.rules:
+        yield from _expired(rule, now)
+        yield from _texts(rule)
+
+
+def place_of(rule: Rule, *path: str) -> tuple[str, int, int]:
+    """File, line and column of a rule, or of a key in it; of the last edit, where it was edited."""
+    if rule.ref.edited:
+        file, _, line = rule.ref.edited[-1].rpartition(":")
+        return file, int(line), 1
+    node = node_at(rule.node, *path) or rule.node
+    return rule.ref.file, node.line if node else rule.ref.line, node.column if node else 1
+
+
+def node_at(node: Node | None, *path: str) -> Node | None:
+    """What stands under a path of keys; None when nothing does."""
+    for step in path:
+        if not isinstance(node, Mapping):
+            return None
+        node = next((value for key, value in node.items if key.text == step), None)
+    return node
+
+
+def _finding(place: tuple[str, int, int], code: str, says: str) -> Finding:
+    return Finding(problem=Problem(*place, code, says), level=Level.WARNING)
+
+
+def _at(file: str, node: Node | None) -> tuple[str, int, int]:
+    return (file, node.line, node.column) if node else (file, 1, 1)
+
+
+def _schedules(layer: Layer, block: Block) -> Iterator[Finding]:
+    for name, schedule in block.schedules.items():
+        place = _at(layer.file, node_at(block.node, "schedules", name))
+        if schedule.tries is None and _attempts(schedule) > _STEPS:
+            says = f"schedule `{name}` makes over {_STEPS} attempts; let it grow by `factor`, or bound `tries`"
+            yield _finding(place, "endless-schedule", says)
+        elif schedule.tries == 1 or schedule.waits[0] > schedule.give_up:
+            yield _finding(place, "never-retries", f"schedule `{name}` gives up before its first wait is over")
+
+
+def _attempts(schedule: Schedule) -> int:
+    """How many waits fit before the give-up time, counted up to just over the limit."""
+    spent, count = timedelta(0), 0
+    while spent < schedule.give_up and count <= _STEPS:
+        count += 1
+        spent += schedule.wait(count)
+    return count
+
+
+def _providers(policy: Policy, number: int) -> Iterator[Finding]:
+    """A provider of which every host and domain is taken by another."""
+    layer = policy.layers[number]
+    for name, own in layer.providers.items():
+        said = policy.providers[name]
+        owners = {policy.provider_of_host(host) for host in said.mx} | {
+            policy.provider_of_domain(d) for d in said.domains
+        }
+        if owners and name not in owners and (own.mx or own.domains):
+            others = ", ".join(f"`{each}`" for each in sorted(filter(None, owners)))
+            says = f"provider `{name}` never matches: its hosts and domains are those of {others}"
+            yield _finding(
+                _at(layer.file, node_at(layer.everyone.node, "providers", name)), "provider-never-matches", says
+            )
+
+
+def _takeovers(policy: Policy, number: int) -> Iterator[Finding]:
+    """A rule for one domain that takes a rule of a lower file away from everyone."""
+    layer = policy.layers[number]
+    below = {rule.ref.id: rule for lower in policy.layers[number + 1 :] for rule in lower.everyone.rules}
+    for where, block in layer.blocks:
+        for rule in block.rules if where != EVERYONE else ():
+            lower = below.get(rule.ref.id)
+            if lower is not None:
+                scope = where.domain or where.provider
+                says = (
+                    f"rule `{rule.ref.id}` is for `{scope}` only, but has the id of {lower.ref}, which is so taken "
+                    "away from everyone; give it another id, or use `override`"
+                )
+                yield _finding(place_of(rule), "takes-away", says)
+
+
+def _expired(rule: Rule, now: datetime) -> Iterator[Finding]:
+    if rule.expires is not None and rule.expires <= now:
+        says = f"rule `{rule.ref.id}` has not held since {rule.expires:%Y-%m-%d}; take it out, or give it more time"
+        yield _finding(place_of(rule, "expires"), "expired-rule", says)
+
+
+def _texts(rule: Rule) -> Iterator[Finding]:
+    for path, condition in _conditions(rule):
+        for number, value in enumerate(condition.values):
+            says = _text_says(condition.key, value)
+            if says:
+                node = node_at(rule.node, *path)
+                item = node.items[number] if isinstance(node, Sequence) and number < len(node.items) else node
+                place = (
+                    place_of(rule)
+                    if rule.ref.edited
+                    else _at(rule.ref.file, item if not isinstance(item, tuple) else node)
+                )
+                yield _finding(place, says[0], f"rule `{rule.ref.id}`: {says[1]}")
+
+
+def _conditions(rule: Rule) -> Iterator[tuple[tuple[str, ...], Condition]]:
+    for each in rule.when:
+        if each.key == "not":
+            yield from ((("when", "not", inner.key), inner) for inner in each.values[0])
+        else:
+            yield ("when", each.key), each
+
+
+def _text_says(key: str, value: Any) -> tuple[str, str] | None:
+    if key == "text" and searchable(clean(value)) != value:
+        shown = clean(value, limit=60)
+        return "never-found", f"`{shown}` never occurs: addresses in replies are taken out before rules see them"
+    if key == "pattern":
+        known, shown = verdict(value.pattern), clean(value.pattern, limit=60)
+        if known is Verdict.NEVER:
+            return "never-found", f"pattern `{shown}` can never be found"
+        if known is Verdict.ALWAYS:
+            return "always-found", f"pattern `{shown}` is found in every text: leave it out"
+    return None

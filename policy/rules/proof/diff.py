@@ -1,0 +1,241 @@
+"""What changes between two policies: which inputs get another decision, in groups, each with an attempt that shows it.
+
+An input is decided by one rule in the old policy and by one in the new. So the inputs that change lie in the pairs of
+rules that do different things and that some input gets: of the old one's boxes what is left by those before it, and of
+the new one's likewise. Names (schedules, routes ...) mean different things in different scopes, so pairs are asked for
+each scope in which either policy says names of its own. Only pairs that can occur are asked: where both policies have a
+rule in the same words, another decides only if it stands before it in one of them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from attrs import evolve, frozen
+
+from policy.decide import decide
+from policy.decision import Action, Decision, RuleRef
+from policy.rules.layer import Where
+from policy.rules.overrides import scope
+from policy.rules.policy import Place, Policy
+from policy.rules.proof import space as at
+from policy.rules.proof.boxes import Box, Claim, Cover, Undecided
+from policy.rules.proof.change import Change, Pair, differ
+from policy.rules.proof.provider_diff import provider_changes
+from policy.rules.proof.space import Abstraction
+from policy.rules.proof.text_atoms import relations
+from policy.rules.proof.witness import Witness, Witnesses
+from policy.rules.rule import Rule, Then
+
+_EVERYWHERE = Where()
+
+
+@frozen
+class _Did:
+    """What a rule does at a place, names resolved: two rules that do the same are no change."""
+
+    action: Action
+    terms: Mapping[str, Any]
+
+
+@frozen(eq=False)
+class _Side:
+    """One of the two policies, with the boxes of its rules in force."""
+
+    policy: Policy
+    rules: tuple[Rule, ...]
+    boxes: tuple[tuple[Box, ...], ...]
+    words: tuple[Any, ...]
+
+
+def diff(old: Policy, new: Policy, *, now: datetime) -> list[Change]:
+    """Return the changes, in the order in which the old policy asks its rules.
+
+    Args:
+        now: rules that have expired by then do not count.
+    """
+    return [*_grouped(_Diff(old, new, now).changes()), *provider_changes(old, new, now=now)]
+
+
+def _grouped(changes: Iterable[Change]) -> Iterator[Change]:
+    """One change for all rules that stay and do another thing in the same way; the first witness stands for them."""
+    groups: dict[object, list[Change]] = {}
+    for each in changes:
+        ((old, new),) = each.pairs
+        same = old.id == new.id
+        groups.setdefault((each.says, same, None if same else (old, new), each.witness is None), []).append(each)
+    for group in groups.values():
+        yield evolve(group[0], pairs=tuple(dict.fromkeys(pair for each in group for pair in each.pairs)))
+
+
+class _Diff:
+    """The questions to a pair of policies."""
+
+    def __init__(self, old: Policy, new: Policy, now: datetime) -> None:
+        self.now = now
+        names = dict.fromkeys((*old.providers, *new.providers))
+        scopes = _scopes(old, new)
+        markers = tuple(_marker(where) for where in scopes)
+        streams = dict.fromkeys(name for policy in (old, new) for name in _streams(policy))
+        abstraction = Abstraction((*old.rules, *new.rules, *markers), new.knowledge, names, streams=tuple(streams))
+        self.abstraction, self.streams = abstraction, tuple(streams)
+        self.old, self.new = (_side(policy, abstraction, now) for policy in (old, new))
+        self.scopes = [(where, abstraction.boxes(marker)) for where, marker in zip(scopes, markers, strict=True)]
+        self.witnesses = Witnesses(abstraction, new, now)
+        impossible = [*abstraction.impossible(), *relations(abstraction)]
+        lists = (
+            [Claim(n, box) for n, boxes in enumerate(side.boxes) for box in boxes] for side in (self.old, self.new)
+        )
+        closer = [Claim(n, box) for n, (_, boxes) in enumerate(self.scopes) for box in boxes]
+        first, second = lists
+        self.cover = Cover(abstraction.space, [*impossible, *first], second, closer)
+
+    def changes(self) -> Iterator[Change]:
+        for i, j in self.pairs():
+            for number, (where, _) in enumerate([*self.scopes, (_EVERYWHERE, [])]):
+                yield from self.changed(i, j, number, Place(where.domain, where.provider))
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Pairs of an old and a new rule that one input may get: see above for those that none can."""
+        twin_in_new = _twins(self.old, self.new)
+        twin_in_old = {j: i for i, j in twin_in_new.items()}
+        odd = [j for j in range(len(self.new.rules)) if j not in twin_in_old]
+        for i in range(len(self.old.rules)):
+            mine = twin_in_new.get(i)
+            limit = len(self.new.rules) if mine is None else mine
+            moved = [j for j in range(limit) if twin_in_old.get(j, -1) > i]
+            unpaired = [j for j in odd if j < limit]
+            yield from ((i, j) for j in sorted({*moved, *unpaired, *(() if mine is None else (mine,))}))
+
+    def changed(self, i: int, j: int, number: int, place: Place) -> Iterator[Change]:
+        old, new = self.old.rules[i], self.new.rules[j]
+        for stream in (None, *self.streams):
+            before, after = did(self.old.policy, old, place, stream), did(self.new.policy, new, place, stream)
+            if before == after:
+                continue
+            change = self.shown(i, j, list(self.common(i, j, number, stream)), number)
+            if change is not None:
+                yield evolve(change, says=_says(before, after, stream))
+                return
+
+    def shown(self, i: int, j: int, boxes: Sequence[Box], number: int) -> Change | None:
+        """The change, where some input gets this pair in this scope; with a witness when one is found."""
+        possible = False
+        change = Change(pairs=((self.old.rules[i].ref, self.new.rules[j].ref),), says=())
+        for box in boxes:
+            try:
+                free = self.cover.free(box, i, j, number)
+            except Undecided:
+                possible = True
+                continue
+            if free is None:
+                continue
+            possible = True
+            witness = self.witnesses.find(free, box, (self.new.rules[j],), partial(self.shows, change.pairs[0]))
+            if witness is not None:
+                before, after = self.decided(self.old, witness), self.decided(self.new, witness)
+                return evolve(change, witness=witness, before=before, after=after)
+        return change if possible else None
+
+    def shows(self, pair: Pair, witness: Witness) -> bool:
+        """Do these two rules decide about it, and differently?"""
+        before, after = self.decided(self.old, witness), self.decided(self.new, witness)
+        return (before.rule, after.rule) == pair and differ(before, after)
+
+    def common(self, i: int, j: int, number: int, stream: str | None) -> Iterator[Box]:
+        """Boxes in both rules, in the scope and for the stream."""
+        of_stream = self.abstraction.box(STREAM=self.abstraction.dimensions[at.STREAM].of([stream]))
+        scopes = self.scopes[number][1] if number < len(self.scopes) else [Box()]
+        for one in self.old.boxes[i]:
+            for other in self.new.boxes[j]:
+                for within in scopes:
+                    box = one & other & within
+                    if not box.is_empty and not (box & of_stream).is_empty:
+                        yield box & of_stream
+
+    def decided(self, side: _Side, witness: Witness) -> Decision:
+        return decide(side.policy, witness.attempt, witness.history, now=self.now, spread=0.5)
+
+
+def _side(policy: Policy, abstraction: Abstraction, now: datetime) -> _Side:
+    deciding = [each for each in policy.rules if not each.observing and (each.expires is None or now < each.expires)]
+    boxes = tuple(tuple(abstraction.boxes(rule)) for rule in deciding)
+    return _Side(policy, tuple(deciding), boxes, tuple(_words(rule) for rule in deciding))
+
+
+def _words(rule: Rule) -> Any:
+    """What makes two rules one and the same: what they ask for, and what they say."""
+    return frozenset(_plain(each) for each in (*rule.within, *rule.when)), rule.then, frozenset(rule.despite)
+
+
+def _plain(condition: Any) -> Any:
+    if condition.key == "not":
+        return "not", frozenset(_plain(each) for each in condition.values[0])
+    return condition.key, frozenset(getattr(value, "pattern", value) for value in condition.values)
+
+
+def _twins(old: _Side, new: _Side) -> dict[int, int]:
+    """Rules in the same words, by their places; the first of each."""
+    places: dict[Any, int] = {}
+    for j, words in enumerate(new.words):
+        places.setdefault(words, j)
+    found: dict[int, int] = {}
+    for i, words in enumerate(old.words):
+        if words in places:
+            found[i] = places.pop(words)
+    return found
+
+
+def did(policy: Policy, rule: Rule, place: Place, stream: str | None) -> _Did:
+    """What a rule does at a place."""
+    then = rule.then
+    terms: dict[str, Any] = {
+        "suspend": then.suspend,
+        "alert": then.alert,
+        "remedy": then.remedy,
+        "despite": frozenset(rule.despite),
+    }
+    if then.action is Action.RETRY:
+        terms["schedule"] = policy.schedule(then.schedule, place)
+        terms["give-up"] = policy.stream_give_up(stream, place)
+        terms["route"] = (policy.route(then.route, place), policy.next_hop(then.route, place))
+        terms["split"], terms["reconnect"] = then.split, then.reconnect
+    if then.suppress is not None:
+        terms["suppress"] = then.suppress
+        terms["strength"] = policy.lasting(then.suppress.strength, place)
+    return _Did(then.action, terms)
+
+
+def _says(before: _Did, after: _Did, stream: str | None) -> tuple[str, ...]:
+    """What is different, by name."""
+    of = f" of stream {stream}" if stream else ""
+    if before.action is not after.action:
+        return (f"{before.action.value} becomes {after.action.value}{of}",)
+    keys = before.terms.keys() | after.terms.keys()
+    changed = sorted(key for key in keys if before.terms.get(key) != after.terms.get(key))
+    return tuple(f"{before.action.value} with another {key}{of}" for key in changed)
+
+
+def _scopes(*policies: Policy) -> list[Where]:
+    """Scopes in which a policy has names of its own, the closest first."""
+    found = {
+        where
+        for policy in policies
+        for layer in policy.layers
+        for where, block in layer.blocks
+        if where != _EVERYWHERE
+        and (block.schedules or block.routes or block.streams or block.suppression or block.defaults)
+    }
+    return sorted(found, key=lambda where: (-where.closeness, str(where)))
+
+
+def _marker(where: Where) -> Rule:
+    """A rule that is never asked: it makes the space tell the scope from others."""
+    return Rule(ref=RuleRef("scope", "", 0), within=(scope(where),), when=(), then=Then(action=Action.RETRY))
+
+
+def _streams(policy: Policy) -> Iterator[str]:
+    for layer in policy.layers:
+        for _, block in layer.blocks:
+            yield from block.streams
