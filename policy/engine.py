@@ -19,6 +19,7 @@ from policy.decision import Action, Decision, Reconnect, Split
 from policy.diagnosis.category import Category
 from policy.forward import ForwardState
 from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
+from policy.holder import PolicyHolder, in_force
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
 
@@ -66,9 +67,13 @@ class Plan:
 
 @define
 class Engine:
-    """A policy over a store. `policy` may be replaced at any time; each decision is made wholly by one."""
+    """A policy over a store.
 
-    policy: Policy
+    Each plan and each group of observed attempts is made wholly by one policy, although a holder may get another one
+    at any time, from any thread.
+    """
+
+    policy: Policy | PolicyHolder
     store: Store
 
     def observe(self, attempt: Attempt, *, now: datetime) -> Decision:
@@ -92,7 +97,7 @@ class Engine:
         Returns:
             One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
         """
-        policy, now = self.policy, moment(now)
+        policy, now = in_force(self.policy), moment(now)
         with self.store.unit() as unit:
             return [_observe(policy, unit, _timed(attempt, now)) for attempt in attempts]
 
@@ -114,7 +119,7 @@ class Engine:
         Args:
             message: the id of a message that was tried before; None: new mail.
         """
-        policy = self.policy
+        policy = in_force(self.policy)
         pair = policy.pair(sender, recipient)
         key = HistoryKey(recipient=recipient.key, domain=recipient.domain, message=ident(message), pair=pair)
         with self.store.unit() as unit:

@@ -20,6 +20,8 @@ DEPTH_LIMIT = 32
 PROBLEMS_LIMIT = 100
 
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_LINE_ENDS = "\r\n\x85\u2028\u2029"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTING = ("'", '"', "|", ">")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -83,10 +85,11 @@ def read_yaml(content: bytes, file: str, problems: list[Problem]) -> Node | None
     if len(content) > SIZE_LIMIT:
         problems.append(Problem(file, 1, 1, "too-large", f"file is over {SIZE_LIMIT // 1_000_000} MB"))
         return None
+    content = content.removeprefix(_BYTE_ORDER_MARK)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        place = _place(content[: error.start].decode("utf-8-sig"))
+        place = _place(content[: error.start].decode("utf-8"))
         problems.append(Problem(file, *place, "not-utf-8", "text is not UTF-8"))
         return None
     try:
@@ -179,3 +182,60 @@ def plain(node: Node) -> Any:
     if isinstance(node, Sequence):
         return [plain(item) for item in node.items]
     return {key.text: plain(value) for key, value in node.items}
+
+
+@frozen(eq=False)
+class Span:
+    """A node and the characters that it takes, `text[start:end]`: without the comments and blank lines after it.
+
+    Args:
+        start: counted in characters from 0; of an empty value: where it would begin, mostly right after the colon.
+        flow: whether it stands in brackets or braces.
+        parts: the items of a list; key, value, key, value of a map.
+    """
+
+    node: Node
+    start: int
+    end: int
+    flow: bool = False
+    parts: "tuple[Span, ...]" = ()
+
+
+def spans(text: str, problems: list[Problem], file: str = "") -> Span | None:
+    """Return where each node of `text` stands, for those who change it in place; problems as in `read_yaml`.
+
+    >>> [(part.start, part.end) for part in spans("a: [b]  # why", []).parts]
+    [(0, 1), (3, 6)]
+    """
+    node = read_yaml(text.encode("utf-8", "surrogatepass"), file, problems)
+    if node is None or problems:
+        return None
+    # The C parser does not count a byte order mark, the other does.
+    marks = len(text) - len(text.lstrip("\ufeff"))
+    return _span(text, marks, yaml.compose(text[marks:], Loader=_Loader), node)
+
+
+def _span(text: str, shift: int, found: Any, node: Node) -> Span:
+    start, end = found.start_mark.index + shift, found.end_mark.index + shift
+    if isinstance(node, Scalar):
+        return Span(node, start, _block_scalar_end(text, start, end) if found.style in ("|", ">") else end)
+    if isinstance(node, Sequence):
+        pairs = list(zip(found.value, node.items, strict=True))
+    else:
+        both = zip(found.value, node.items, strict=True)
+        pairs = [pair for inner, outer in both for pair in zip(inner, outer, strict=True)]
+    parts = tuple(_span(text, shift, inner, outer) for inner, outer in pairs)
+    # To the parser a block ends where the next thing begins, after comments that are not its own.
+    return Span(node, start, end if found.flow_style else parts[-1].end, bool(found.flow_style), parts)
+
+
+def _block_scalar_end(text: str, start: int, end: int) -> int:
+    """Before the last line end; `+` keeps the blank lines that stand before it."""
+    header = _LINE_END.split(text[start:end], maxsplit=1)[0].partition("#")[0]
+    content = text[start:end]
+    if "+" not in header:
+        content = content.rstrip(" \t" + _LINE_ENDS)
+    elif content.endswith(tuple(_LINE_ENDS)):
+        content = content[:-2] if content.endswith("\r\n") else content[:-1]
+    found = _LINE_END.search(text, start + len(content), end)
+    return found.start() if found else end

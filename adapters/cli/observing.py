@@ -1,6 +1,7 @@
 """`mailverdict observe`: attempts in, recorded decisions out; a line is printed after it is kept."""
 
 import sys
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +12,20 @@ from adapters.cli.common import (
     FINDINGS,
     clock,
     now_option,
+    rules_files,
     rules_option,
+    safe,
     store_option,
     the_policy,
     the_store,
 )
 from adapters.cli.lines import Line, groups_of
 from adapters.cli.show import print_json_lines
-from adapters.journal import journal, verbose_option
+from adapters.journal import Journal, journal, verbose_option
+from adapters.reload import Refused, Reloaded, RulesWatcher
 from policy import Attempt, AttemptConflict, Engine
 from policy.contract import ContractError, read_attempt, write_decision
+from policy.holder import PolicyHolder
 
 
 @click.command(
@@ -28,7 +33,8 @@ from policy.contract import ContractError, read_attempt, write_decision
     epilog="""\b
 Examples:
   mailverdict observe --batch attempts.jsonl --store sqlite:///mail.db > decisions.jsonl
-  tail -f attempts.jsonl | mailverdict observe --batch -""",
+  tail -f attempts.jsonl | mailverdict observe --batch -
+  tail -f attempts.jsonl | mailverdict observe --batch - --rules my-rules.yaml --reload""",
 )
 @click.option(
     "--batch", required=True, metavar="FILE", help="A file of JSON attempts, one a line; - is standard input."
@@ -36,6 +42,12 @@ Examples:
 @now_option
 @store_option
 @rules_option
+@click.option(
+    "--reload",
+    is_flag=True,
+    help="Take up changed rules while it runs: each second, and on SIGHUP at once, the files are looked at before the "
+    "next lines are decided. Rules with mistakes are refused, and the last good ones stay in force.",
+)
 @verbose_option
 @click.option(
     "--format",
@@ -44,23 +56,47 @@ Examples:
     expose_value=False,
     help="Taken as everywhere; the answers are JSON lines in either format.",
 )
-def observe_command(batch: str, now: datetime | None, store_url: str, rules: tuple[str, ...], verbose: bool) -> None:
+def observe_command(
+    batch: str, now: datetime | None, store_url: str, rules: tuple[str, ...], reload: bool, verbose: bool
+) -> None:
     """Decide each attempt, record it with its effects, and print the decision: a JSON line for each line.
 
     An attempt that is known already, by its attempt_id and recipient, gets the decision that was made then.
     """
     log = journal(verbose)
-    policy = the_policy(rules)
+    holder = PolicyHolder(the_policy(rules))
+    watcher = _watcher(rules, holder, log) if reload else None
     bad = 0
-    with the_store(store_url) as store:
-        engine = Engine(policy, store)
+    with the_store(store_url) as store, watcher.on_hangup() if watcher else nullcontext():
+        engine = Engine(holder, store)
         for group in groups_of(batch):
+            if watcher:
+                _tell(watcher.poll(), verbose)
             answers = _observe(engine, group, clock(now), log)
             bad += sum("error" in answer for answer in answers)
             print_json_lines(answers)
     if bad:
         click.echo(f"mailverdict: {bad} bad line{'s' if bad > 1 else ''}", err=True)
         sys.exit(FINDINGS)
+
+
+def _watcher(rules: tuple[str, ...], holder: PolicyHolder, log: Journal) -> RulesWatcher:
+    files = rules_files(rules)
+    if not files:
+        raise click.UsageError("`--reload` needs rules files to watch: name them with `--rules` or MAILVERDICT_RULES")
+    return RulesWatcher(files, holder, log=log.log)
+
+
+def _tell(news: Reloaded | Refused | None, verbose: bool) -> None:
+    """Say on standard error what came of changed rules, unless the log has it."""
+    if verbose or news is None:
+        return
+    if isinstance(news, Reloaded):
+        click.echo(f"mailverdict: rules are reloaded, version {news.policy_version}", err=True)
+        return
+    for problem in news.problems:
+        click.echo(safe(problem, 2000), err=True)
+    click.echo(f"mailverdict: changed rules are refused, version {news.policy_version} stays in force", err=True)
 
 
 def _observe(engine: Engine, group: list[Line], now: datetime, log: Any) -> list[dict[str, Any]]:

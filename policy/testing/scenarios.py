@@ -1,13 +1,8 @@
-"""Hypothesis strategies for what `decide()` is asked: an attempt with a history and a time, and whole rules files.
+"""Hypothesis strategies for what `decide()` is asked after the policy: an attempt with a history and a time."""
 
-`scenarios()` are arguments of `decide()` after the policy; `operator_files()` are rules files of an operator, as text,
-that always load, however wicked they are: they may map a 250 to a bounce and suppress for a refused MAIL.
-"""
-
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from attrs import frozen
 from hypothesis import strategies as st
@@ -16,11 +11,9 @@ from hypothesis.strategies import SearchStrategy
 from policy.address import NULL_SENDER, Address, parse_address
 from policy.attempt import Attempt, Command, Custody, Failure
 from policy.decision import Action, RuleRef, Scope, Strength
-from policy.diagnosis.category import Category, Fault, Weight
+from policy.diagnosis.category import Category
 from policy.history import ForwardNote, History, PastStrike, Progress, Suppression
 from policy.reply import parse_reply
-from policy.rules.policy import Policy
-from policy.rules.source import RulesFile, build_policy
 from policy.testing import replies, values
 from policy.text import clean
 
@@ -63,7 +56,7 @@ _made = st.builds(
     number=st.sampled_from([None, None, None, 1, 2, 7, 1_000_000]),
     first_attempt_at=st.none() | st.timedeltas(timedelta(0), 6 * DAY).map(lambda ago: NOW - ago),
     stream=st.sampled_from(STREAMS),
-    tags=st.sampled_from([(), (("kind", "news"),)]),
+    tags=st.sampled_from([(), (("kind", "news"),), (("kind", "bill"), ("x", "y"))]),
     rcpt_reply=st.none() | st.sampled_from(replies.TELLING).map(parse_reply),
     custody=st.sampled_from(Custody),
     smtputf8=st.booleans(),
@@ -192,165 +185,3 @@ _scenarios = st.builds(
 def scenarios() -> SearchStrategy[Scenario]:
     """An attempt, what was known before it, when it is decided, and its place in a schedule's spread."""
     return _scenarios
-
-
-# ---- rules files -----------------------------------------------------------------------------------------------------
-
-_SPANS = ("1s", "90s", "5m", "1h30m", "4h", "1d", "4d", "90d", "3650d")
-_SECONDS = (1, 90, 300, 5400, 14400, 86400, 345600, 7776000, 315360000)
-_CODES = ("2yz", "3yz", "4yz", "5yz", "250", "251", "354", "421", "450", "452", "550", "551", "552", "554", "556")
-_ENHANCED = ("2", "4", "5", "X.1.1", "5.1.1", "5.1", "X.2.2", "4.2.2", "5.7", "X.7.1")
-_REPLACED = ("no-such-mailbox", "delivered", "blocked", "over-quota", "class-5yz")
-_TEXTS = ("unknown", "spam", "user not local", "over quota", "try again", "e")
-_DOMAINS = ("example.org", "sub.example.org", "org", "gmail.com", "bücher.example", "[192.0.2.1]")
-
-
-def _words(kind: Any) -> list[str]:
-    return [member.value for member in kind]
-
-
-def _some(values_: Sequence[str]) -> SearchStrategy[Any]:
-    """One value of a condition, or a list of them."""
-    one = st.sampled_from(values_)
-    return one | st.lists(one, min_size=1, max_size=3)
-
-
-_flag = st.booleans()
-_spans = st.sampled_from(_SPANS)
-_attempt_numbers = st.integers(1, 5).flatmap(
-    lambda low: st.sampled_from([low, {"min": low}, {"max": low}, {"min": low, "max": low + 2}])
-)
-_CONDITIONS: dict[str, SearchStrategy[Any]] = {
-    "code": _some(_CODES),
-    "enhanced": _some(_ENHANCED),
-    "command": _some([*_words(Command), "unknown"]),
-    "failure": _some(_words(Failure)),
-    "category": _some(_words(Category)),
-    "fault": _some(_words(Fault)),
-    "weight": _some(_words(Weight)),
-    "text": _some(_TEXTS),
-    "domain": _some(_DOMAINS),
-    "provider": _some(["google", "microsoft", "own-provider"]),
-    "attempt": _attempt_numbers,
-    "stream": _some(["bulk", "otp"]),
-    "tag": st.just("kind=news"),
-    "custody": _some(_words(Custody)),
-    "recipients": st.sampled_from(["one", "several"]),
-    "null_sender": _flag,
-    "forward_path": _flag,
-    "delivered_before": _flag,
-}
-_whens = st.lists(st.one_of([st.tuples(st.just(key), each) for key, each in _CONDITIONS.items()]), max_size=2).map(dict)
-
-
-def _strikes(strikes: int, apart: int, within: int) -> dict[str, Any]:
-    """Terms that the loader takes: so many strikes, so far apart, fit into `within`."""
-    within = max(within, apart)
-    if _SECONDS[apart] * (strikes - 1) > _SECONDS[within]:
-        return {}
-    return {"strikes": strikes, "apart": _SPANS[apart], "within": _SPANS[within]}
-
-
-_counts = st.builds(_strikes, st.sampled_from([1, 2, 2, 3]), st.integers(0, 5), st.integers(0, len(_SPANS) - 1))
-_others = st.fixed_dictionaries(
-    {},
-    optional={"scope": st.sampled_from(_words(Scope)), "strength": st.sampled_from(_words(Strength)), "for": _spans},
-)
-_suppress = st.builds(lambda counts, others: counts | others, _counts, _others)
-_PLAIN_ACTIONS = ("accept", "accept-and-note-forward", "hold", "bounce", "discard")
-_modifiers: dict[str, SearchStrategy[Any]] = {
-    "suspend": _spans.map(lambda span: {"for": span}),
-    "alert": st.just("ops"),
-    "remedy": st.just("Ask the postmaster."),
-}
-_thens = st.one_of(
-    st.fixed_dictionaries({"action": st.sampled_from(_PLAIN_ACTIONS)}),
-    st.fixed_dictionaries({"action": st.just("hard-bounce"), "suppress": _suppress}, optional=_modifiers),
-    st.fixed_dictionaries(
-        {"action": st.just("retry")},
-        optional={
-            **_modifiers,
-            "suppress": _suppress,
-            "schedule": st.sampled_from(["standard", "greylist", "uncertain", "own-first", "own-second"]),
-            "route": st.sampled_from(["direct", "own-route"]),
-            "split": _flag,
-            "reconnect": _flag,
-        },
-    ),
-)
-
-
-def _schedule(waits: list[int], longest: int | None, rest: dict[str, Any]) -> dict[str, Any]:
-    schedule: dict[str, Any] = {"waits": [_SPANS[each] for each in waits], **rest}
-    if longest is not None:
-        schedule["longest"] = _SPANS[max(longest, waits[-1])]
-    return schedule
-
-
-_span_numbers = st.integers(0, len(_SPANS) - 1)
-_schedules = st.builds(
-    _schedule,
-    st.lists(_span_numbers, min_size=1, max_size=4),
-    st.none() | _span_numbers,
-    st.fixed_dictionaries(
-        {"give_up": _spans},
-        optional={
-            "factor": st.sampled_from([1, 2, 3, 10, 100]),
-            "spread": st.sampled_from(["0%", "20%", "99%"]),
-            "tries": st.integers(1, 5),
-            "hint": _spans,
-        },
-    ),
-)
-_rules = st.lists(st.fixed_dictionaries({"when": _whens, "then": _thens}), min_size=1, max_size=3)
-_documents = st.fixed_dictionaries(
-    {
-        "mailverdict": st.just(1),
-        "extends": st.sampled_from(["shipped", "none"]),
-        "schedules": st.fixed_dictionaries({"own-first": _schedules, "own-second": _schedules}),
-        "routes": st.just({"own-route": {"to": "smtp://relay.example.net:587"}}),
-        "providers": st.fixed_dictionaries(
-            {
-                "own-provider": st.fixed_dictionaries(
-                    {"domains": st.just(["example.org"]), "mx": st.just(["mx.example.org"])}, optional={"rules": _rules}
-                )
-            }
-        ),
-        "rules": _rules,
-    },
-    optional={
-        "domains": st.dictionaries(
-            st.sampled_from(_DOMAINS), st.fixed_dictionaries({"rules": _rules}), min_size=1, max_size=2
-        ),
-        "streams": st.fixed_dictionaries({"bulk": st.fixed_dictionaries({"give_up": _spans})}),
-        "suppression": st.fixed_dictionaries({"weak": st.fixed_dictionaries({"for": _spans})}),
-        "disable": st.lists(st.sampled_from(_REPLACED), min_size=1, unique=True),
-        "defaults": st.fixed_dictionaries({"schedule": st.sampled_from(["standard", "own-first"])}),
-    },
-)
-
-
-def _file(document: dict[str, Any], replaced: list[str]) -> str:
-    """The text of the document, its rules named: some as shipped ones, which they replace, the rest anew."""
-    scopes = [document, *document["providers"].values(), *document.get("domains", {}).values()]
-    ids = [*replaced, *(f"own-{number}" for number in range(100))]
-    rules = [rule for scope in scopes for rule in scope.get("rules", ())]
-    for rule, id_ in zip(rules, ids, strict=False):
-        rule["id"] = id_
-    return json.dumps(document, indent=1, ensure_ascii=False)  # which is YAML too
-
-
-_files = st.builds(_file, _documents, st.lists(st.sampled_from(_REPLACED), max_size=1))
-
-
-def operator_files() -> SearchStrategy[str]:
-    """Texts of rules files that load over the shipped ones."""
-    return _files
-
-
-def operator_policy(text: str) -> Policy:
-    """Return the policy of one operator file over the shipped rules.
-
-    Draw the text and build the policy in the test: a failing example is then shown as a file and not as its insides.
-    """
-    return build_policy([RulesFile("operator.yaml", text.encode())])

@@ -3,10 +3,12 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 from click.testing import Result
 
 from adapters.cli import observing
+from adapters.cli.lines import Line, groups_of
+from adapters.reload import RulesWatcher
 from adapters.stores import open_store
 
 Run = Callable[..., Result]
@@ -37,6 +41,7 @@ rules:
     when: {code: "550"}
     then: {action: bounce}
 """
+NEWER = OURS.replace("not-so-fast", "newer").encode()
 
 
 def answers(result: Result) -> list[dict[str, Any]]:
@@ -195,18 +200,30 @@ def test_the_answers_are_json_lines_in_either_format(form: str, run: Run, lines:
 class Coprocess:
     """`observe --batch -` at the other end of two pipes."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "adapters.cli", "observe", "--batch", "-", "--store", STORE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env=environment,
-        )
+    def __init__(self, environment: dict[str, str], *words: str) -> None:
+        with Path("said").open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "adapters.cli", "observe", "--batch", "-", "--store", STORE, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                bufsize=0,
+                env=environment,
+            )
+
+    @property
+    def said(self) -> list[str]:
+        """The lines on standard error up to now."""
+        return Path("said").read_text().splitlines()
 
     def write(self, octets: bytes) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(octets)
+
+    def answer(self, attempt_id: str) -> dict[str, Any]:
+        """What the usual attempt under this id is answered."""
+        self.write(json.dumps(GOOD | {"attempt_id": attempt_id}).encode() + b"\n")
+        return self.line()
 
     def line(self) -> dict[str, Any]:
         """Return the next line; fails when it does not come."""
@@ -253,3 +270,111 @@ def test_what_was_answered_is_kept_although_the_command_is_killed(coprocess: Cop
     coprocess.process.kill()
     coprocess.process.wait(TIMEOUT)
     assert kept() == ["a1"]
+
+
+# ---- changed rules --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reloading(environment: dict[str, str]) -> Iterator[Coprocess]:
+    Path("ours.yaml").write_text(OURS)
+    started = Coprocess(environment, "--rules", "ours.yaml", "--reload")
+    yield started
+    with started.process:
+        started.process.kill()
+
+
+def test_sighup_has_the_next_lines_decided_by_the_changed_rules(reloading: Coprocess) -> None:
+    first = reloading.answer("a1")
+    assert first["rule"]["id"] == "not-so-fast"
+    Path("ours.yaml").write_bytes(NEWER)
+    reloading.process.send_signal(signal.SIGHUP)
+    second = reloading.answer("a2")
+    assert second["rule"]["id"] == "newer"
+    assert second["policy_version"] != first["policy_version"]
+    assert reloading.said == [f"mailverdict: rules are reloaded, version {second['policy_version']}"]
+
+
+def test_sighup_with_bad_rules_says_where_and_leaves_the_last_good_ones(reloading: Coprocess) -> None:
+    first = reloading.answer("a1")
+    Path("ours.yaml").write_bytes(NEWER.replace(b"then", b"than"))
+    reloading.process.send_signal(signal.SIGHUP)
+    second = reloading.answer("a2")
+    assert second == first
+    *problems, closing = reloading.said
+    assert problems
+    assert all(each.startswith("ours.yaml:") for each in problems)
+    assert closing == f"mailverdict: changed rules are refused, version {first['policy_version']} stays in force"
+    Path("ours.yaml").unlink()
+    reloading.process.send_signal(signal.SIGHUP)
+    assert reloading.answer("a3")["rule"] == first["rule"]
+    assert reloading.said[-2].startswith("ours.yaml:1:1: unreadable: ")
+
+
+def test_sigterm_in_a_reload_leaves_what_was_answered_kept_and_nothing_half(
+    reloading: Coprocess, run: Run, lines: Lines
+) -> None:
+    reloading.answer("a1")
+    many = "".join(f'  - {{id: no-{n}, when: {{code: "550"}}, then: {{action: bounce}}}}\n' for n in range(5000))
+    Path("ours.yaml").write_text("mailverdict: 1\nrules:\n" + many)  # takes long to read
+    reloading.process.send_signal(signal.SIGHUP)
+    reloading.write(json.dumps(GOOD | {"attempt_id": "a2"}).encode() + b"\n")
+    reloading.process.send_signal(signal.SIGTERM)
+    assert reloading.process.wait(TIMEOUT) == -signal.SIGTERM
+    assert kept() in (["a1"], ["a1", "a2"])  # on a machine that is slow to send the signal, the line is done
+    assert observe(run, lines(GOOD | {"attempt_id": "a3"}))[0]["action"] == "hard-bounce"
+
+
+@pytest.fixture
+def _rewritten_between_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line comes alone and an hour after the other, and the rules change before the second."""
+    now = [time.time_ns()]
+
+    def one_by_one(batch: str) -> Iterator[list[Line]]:
+        for number, line in enumerate(each for group in groups_of(batch) for each in group):
+            if number == 1:
+                Path("ours.yaml").write_bytes(NEWER)
+            now[0] += 3600 * 10**9
+            yield [line]
+
+    monkeypatch.setattr(observing, "groups_of", one_by_one)
+    monkeypatch.setattr(observing, "RulesWatcher", partial(RulesWatcher, clock=lambda: now[0]))
+
+
+@pytest.mark.usefixtures("_rewritten_between_lines")
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [(["--reload"], ["not-so-fast", "newer", "newer"]), ([], ["not-so-fast", "not-so-fast", "not-so-fast"])],
+    ids=["watched", "not watched"],
+)
+def test_changed_rules_are_taken_up_between_lines_when_they_are_watched(
+    words: list[str], ids: list[str], run: Run, lines: Lines
+) -> None:
+    Path("ours.yaml").write_text(OURS)
+    before = signal.getsignal(signal.SIGHUP)
+    batch = lines(*(GOOD | {"attempt_id": each} for each in "123"))
+    assert [each["rule"]["id"] for each in observe(run, batch, "--rules", "ours.yaml", *words)] == ids
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.usefixtures("_rewritten_between_lines")
+def test_the_log_has_the_change_between_the_attempts(run: Run, lines: Lines) -> None:
+    Path("ours.yaml").write_text(OURS)
+    batch = lines(GOOD, GOOD | {"attempt_id": "a2"})
+    words = ("--store", STORE, "--rules", "ours.yaml", "--reload", "--verbose")
+    logged = [json.loads(each) for each in run("observe", "--batch", batch, *words).stderr.splitlines()]
+    assert [each["event"] for each in logged] == ["attempt.decided", "rules.reloaded", "attempt.decided"]
+    assert [each["policy_version"] == logged[0]["policy_version"] for each in logged] == [True, False, False]
+    assert logged[1]["files"] == ["ours.yaml"]
+
+
+def test_the_files_of_the_environment_are_watched_and_without_any_there_is_nothing_to_watch(
+    run: Run, lines: Lines
+) -> None:
+    Path("ours.yaml").write_text(OURS)
+    batch = lines(GOOD)
+    answered = observe(run, batch, "--reload", env={"MAILVERDICT_RULES": "ours.yaml"})
+    assert answered[0]["rule"]["id"] == "not-so-fast"
+    refused = run("observe", "--batch", batch, "--store", "sqlite:///none.db", "--reload", status=2)
+    assert "`--reload` needs rules files to watch" in refused.stderr
+    assert not Path("none.db").exists()
