@@ -31,6 +31,11 @@ COMMANDS = {
     ),
     "init": ("adapters.cli.starting:init_command", "Write a commented rules file to start from."),
     "check": ("adapters.cli.starting:check_command", "Check rules files: every mistake at once, with its place."),
+    "rules": (
+        "adapters.cli.rules:rules_group",
+        "Show the rules in force, with the place of each value, or edit a file.",
+    ),
+    "schema": ("adapters.cli.languages:schema_command", "Print the JSON Schema of rules files, for editors."),
 }
 
 
