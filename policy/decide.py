@@ -13,19 +13,23 @@ from policy.decision import (
     SETTLED,
     Action,
     Alert,
+    CloseGuard,
     Decision,
     Delivered,
     Effect,
     NoteForward,
+    OpenGuard,
     Reconnect,
     Split,
     Strike,
     Suppress,
     Suspend,
+    Trigger,
 )
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
 from policy.history import History, first_attempt, tries
+from policy.outage import seen, watches_after
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
 from policy.rules.rule import ON_PURPOSE, Despite, Facts, Rule
@@ -107,12 +111,13 @@ class _Verdict:
         self.policy, self.facts, self.history, self.rule, self.times = policy, facts, history, rule, times
         self.attempt, self.diagnosis, self.spread = facts.attempt, facts.diagnosis, spread
         self.place = policy.place(facts.attempt.recipient, facts.provider)
+        meaning = facts.diagnosis.category, facts.diagnosis.fault
+        self.watches = watches_after(history.watches, seen(facts.attempt, *meaning, history, times.now))
         self.notes: list[Evidence] = []
 
     def decision(self) -> Decision:
-        action = self.lawful(self.rule.then.action)
-        verdict: Suppress | Strike | None = None
-        action, verdict = self.suppression(action)
+        action, verdict = self.suppression(self.lawful(self.rule.then.action))
+        action, verdict = self.guarded(action, verdict)
         retry_at = give_up_at = None
         remedy = self.rule.then.remedy or self.diagnosis.remedy
         if action is Action.RETRY:
@@ -198,6 +203,35 @@ class _Verdict:
         )
         return milder, verdict
 
+    def guarded(self, action: Action, verdict: Suppress | Strike | None) -> tuple[Action, Suppress | Strike | None]:
+        """Law 16: while the outage guard is open nothing is suppressed; the message waits inside its own life."""
+        open_for = [each.key for each in self.watches if each.is_open]
+        if not open_for or not isinstance(verdict, Suppress):
+            return action, verdict
+        says = "many who used to get mail there are refused: an outage is likelier than the truth"
+        self.note(EvidenceKind.GUARD, f"open for {open_for[0]}", says)
+        strike = Strike(target=verdict.target, scope=verdict.scope, reason=verdict.reason, count=1, needed=1)
+        return Action.RETRY, strike
+
+    def suspended(self, pair: str) -> Suspend | Trigger | None:
+        """The suspension of the destination that is due, or what counts towards it."""
+        terms, now, former = self.rule.then.suspend, self.times.now, self.history.suspension
+        if terms is None:
+            return None
+        before = [each.at for each in self.history.triggers if each.rule == self.rule.ref.id]
+        count = 1 + sum(now - terms.within <= at <= now for at in before)
+        if count < terms.needed:
+            return Trigger(target=pair, rule=self.rule.ref.id, count=count, needed=terms.needed)
+        times = 1
+        if former is not None and former.rule.id == self.rule.ref.id:
+            if former.active(now):  # what was under way when it began says nothing new
+                return Suspend(target=pair, until=former.until, times=former.times)
+            again = now < former.until + (former.until - former.since)
+            times = former.times + 1 if again and terms.longest is not None else 1
+        longest = terms.longest or terms.lasting
+        doublings = min(times - 1, (longest // terms.lasting).bit_length())
+        return Suspend(target=pair, until=now + min(terms.lasting * 2**doublings, longest), times=times)
+
     def next_try(self) -> tuple[datetime | None, datetime]:
         """Law 7: when to try again; None when the give-up time is reached."""
         schedule = self.policy.schedule(self.rule.then.schedule, self.place)
@@ -239,8 +273,10 @@ class _Verdict:
         if action in _ACCEPTING and attempt.command is Command.DOT and attempt.recipient is not None:
             effects.append(Delivered(target=attempt.recipient.key))
         pair = self.policy.pair(attempt.sender, attempt.recipient)
-        if then.suspend is not None and pair is not None and action not in _ACCEPTING:
-            effects.append(Suspend(target=pair, until=self.times.now + then.suspend))
+        suspended = self.suspended(pair) if pair is not None and action not in _ACCEPTING else None
+        if suspended is not None:
+            effects.append(suspended)
+        effects += self.guard_changes()
         if then.split and action is Action.RETRY:
             effects.append(Split())
         if then.reconnect and action is Action.RETRY:
@@ -249,6 +285,17 @@ class _Verdict:
             said = attempt.outcome.value if isinstance(attempt.outcome, Failure) else str(attempt.outcome)
             effects.append(Alert(to=then.alert, text=clean(f"{self.rule.ref.id}: {said}", limit=300)))
         return tuple(effects)
+
+    def guard_changes(self) -> list[Effect]:
+        """What opened or closed by this answer, and whom to tell."""
+        changes: list[Effect] = []
+        for before, after in zip(self.history.watches, self.watches, strict=True):
+            if before.is_open == after.is_open:
+                continue
+            changes.append(OpenGuard(key=after.key) if after.is_open else CloseGuard(key=after.key))
+            says = "opened: nothing is suppressed there" if after.is_open else "closed: its answers are believed again"
+            changes.append(Alert(to="guard", text=clean(f"outage guard for {after.key} {says}", limit=300)))
+        return changes
 
     def law(self, action: Action, why: str) -> Action:
         self.note(EvidenceKind.LAW, f"{self.rule.then.action.value} became {action.value}", why)

@@ -102,10 +102,39 @@ class NoteForward:
 
 @frozen(kw_only=True)
 class Suspend:
-    """Send nothing from this identity to this provider until `until`; `target` is the pair's key."""
+    """Send nothing from this identity to this provider until `until`; `target` is the pair's key.
+
+    Args:
+        times: which one in a row this is, counted from 1.
+    """
 
     target: str
     until: datetime
+    times: int = 1
+
+
+@frozen(kw_only=True)
+class Trigger:
+    """Remember something that suspends a destination when it comes too often: the `count`th of `needed`."""
+
+    target: str
+    rule: str
+    count: int
+    needed: int
+
+
+@frozen(kw_only=True)
+class OpenGuard:
+    """The outage guard opens for `key`: put aside what was suppressed there of late, and suppress nothing more."""
+
+    key: str
+
+
+@frozen(kw_only=True)
+class CloseGuard:
+    """The outage guard closes for `key`."""
+
+    key: str
 
 
 @frozen(kw_only=True)
@@ -126,7 +155,9 @@ class Alert:
     text: SafeText
 
 
-Effect = Suppress | Strike | Delivered | NoteForward | Suspend | Split | Reconnect | Alert
+Effect = (
+    Suppress | Strike | Delivered | NoteForward | Suspend | Trigger | OpenGuard | CloseGuard | Split | Reconnect | Alert
+)
 
 
 @frozen(kw_only=True)

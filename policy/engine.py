@@ -16,10 +16,12 @@ from policy.address import Address, parse_address
 from policy.attempt import Attempt, Custody, ident, moment
 from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
-from policy.diagnosis.category import Category
+from policy.diagnosis.category import Category, EvidenceKind
 from policy.forward import ForwardState
+from policy.guard import WINDOW, may_probe
 from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
+from policy.outage import seen, watch_keys, watches_after
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
 
@@ -120,11 +122,31 @@ class Engine:
             message: the id of a message that was tried before; None: new mail.
         """
         policy = in_force(self.policy)
-        pair = policy.pair(sender, recipient)
-        key = HistoryKey(recipient=recipient.key, domain=recipient.domain, message=ident(message), pair=pair)
+        now = moment(now)
+        key = HistoryKey(
+            recipient=recipient.key,
+            domain=recipient.domain,
+            message=ident(message),
+            pair=policy.pair(sender, recipient),
+            watches=watch_keys(policy, recipient),
+        )
         with self.store.unit() as unit:
             history = unit.history(key)
-        return _plan(policy, recipient, history, moment(now))
+            plan = _plan(policy, recipient, history, now)
+            return _probing(plan, history, unit, now) if plan.verdict is Verdict.SEND else plan
+
+
+def _probing(plan: Plan, history: History, unit: Unit, now: datetime) -> Plan:
+    """What the outage guard holds back is tried a little at a time, to see whether the outage is over."""
+    watch = next((each for each in history.watches if each.is_open), None)
+    if watch is None or history.progress is None or not history.progress.guarded:
+        return plan
+    probing = may_probe(watch, now)
+    if probing is not None:
+        unit.watch(probing)
+        return evolve(plan, why=f"to see whether {watch.key} is well again: its answers are not believed now")
+    why = f"the outage guard is open for {watch.key}: enough are tried for now"
+    return evolve(plan, verdict=Verdict.WAIT, not_before=now + WINDOW, why=why)
 
 
 def _timed(attempt: Attempt, now: datetime) -> Attempt:
@@ -145,16 +167,20 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
         return known.decision
     history = unit.history(history_key(policy, attempt))
     decision = decide(policy, attempt, history, now=now, spread=spread_of(attempt))
-    unit.commit(
-        Entry(
-            attempt_id=attempt.identity,
-            recipient=recipient,
-            at=now,
-            attempt=attempt,
-            decision=decision,
-            progress=progress_after(attempt, decision, history.progress, now),
-        )
+    progress = progress_after(attempt, decision, history.progress, now)
+    entry = Entry(
+        attempt_id=attempt.identity,
+        recipient=recipient,
+        at=now,
+        attempt=attempt,
+        decision=decision,
+        progress=progress,
+        provider=history.watches[0].key if history.watches else "",
     )
+    unit.commit(entry)
+    answer = seen(attempt, decision.category, decision.fault, history, max(now, progress.first_attempt_at))
+    for watch in watches_after(history.watches, answer) if answer else ():
+        unit.watch(watch)
     return decision
 
 
@@ -166,6 +192,7 @@ def history_key(policy: Policy, attempt: Attempt) -> HistoryKey:
         domain=recipient.domain if recipient else None,
         message=attempt.message if recipient else None,
         pair=policy.pair(attempt.sender, recipient),
+        watches=watch_keys(policy, recipient, policy.provider_of(attempt)),
     )
 
 
@@ -200,6 +227,7 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         split=(before is not None and before.split) or any(isinstance(each, Split) for each in effects),
         custody=attempt.custody,
         rule=decision.rule.id,
+        guarded=any(each.kind is EvidenceKind.GUARD for each in decision.evidence),
         tried=tries(before, decision.rule.id, number=number),
     )
     delivered = decision.final and decision.category is Category.ACCEPTED
@@ -258,8 +286,9 @@ def _against(history: History, now: datetime) -> Iterator[_Finding]:
     waits: list[tuple[datetime, str]] = []
     if progress is not None and progress.retry_at is not None:
         waits.append((progress.retry_at, f"attempt {progress.attempts + 1} is due then"))
-    if history.suspended_until is not None:
-        waits.append((history.suspended_until, "this destination is suspended until then"))
-    latest, reason = max(waits, default=(now, ""))
+    if history.suspension is not None:
+        reason = f"this destination is suspended until then: {history.suspension.reason.value}"
+        waits.append((history.suspension.until, reason))
+    latest, why = max(waits, default=(now, ""))
     if now < latest:
-        yield _Finding(verdict=Verdict.WAIT, why=reason, not_before=latest)
+        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=latest)

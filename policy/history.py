@@ -1,6 +1,7 @@
 """What is remembered of a recipient, a message and a destination: plain values that stores keep and `decide` reads."""
 
 from datetime import datetime, timedelta
+from enum import Enum
 
 from attrs import field, frozen
 
@@ -8,8 +9,10 @@ from policy.attempt import Attempt, Custody
 from policy.decision import Action, Decision, RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
 from policy.forward import ForwardState, UntrustedPath
+from policy.guard import Watch
 from policy.text import SafeText
 
+TRIGGERS_KEPT = 128  # newest triggers of one destination that a History holds
 STRIKES_KEPT = 32  # newest strikes of one target that a History holds; older ones no longer count
 
 
@@ -26,6 +29,7 @@ class Progress:
         split: it was told once to go to this recipient alone.
         custody: who retries.
         rule, tried: the rule that decided last, and how often in a row it did.
+        guarded: it waits because the outage guard was open.
     """
 
     message: str
@@ -41,6 +45,7 @@ class Progress:
     custody: Custody = Custody.OURS
     rule: str = ""
     tried: int = 0
+    guarded: bool = False
 
 
 def tries(progress: Progress | None, rule: str, *, number: int) -> int:
@@ -72,11 +77,62 @@ class PastStrike:
 
 
 @frozen(kw_only=True)
+class PastTrigger:
+    """Something that counted towards suspending the destination `target`, by which rule, when, in which attempt."""
+
+    target: str
+    rule: str
+    at: datetime
+    attempt: str
+
+
+@frozen(kw_only=True)
+class Suspension:
+    """Nothing is sent to the destination `target` until `until`.
+
+    Args:
+        rule: which said so; reason: what it stood on.
+        since: when the last one began; times: which one in a row it is, counted from 1.
+    """
+
+    target: str
+    rule: RuleRef
+    reason: Category
+    since: datetime
+    until: datetime
+    times: int = 1
+
+    def active(self, now: datetime) -> bool:
+        """Does it bind at `now`?"""
+        return now < self.until
+
+
+class Source(Enum):
+    """Who says that nothing is to be sent."""
+
+    BOUNCE = "bounce"
+    MANUAL = "manual"
+    IMPORT = "import"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+class EntryState(Enum):
+    """What has become of an entry; it is kept for those who ask."""
+
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"  # put aside when an outage was seen
+    RELEASED = "released"  # by a person, or by a delivery that showed it wrong
+
+
+@frozen(kw_only=True)
 class Suppression:
     """An entry of the suppression list.
 
     Args:
         target: an address key or a domain.
+        provider: where the reply came from, as the guard and `undo` know it; empty when it came from nowhere.
+        note: what a person said of it.
         reason, rule, reply: why, by which rule, on which words (cleaned).
         expires_at: None: never.
     """
@@ -89,10 +145,14 @@ class Suppression:
     reply: SafeText
     since: datetime
     expires_at: datetime | None
+    source: Source = Source.BOUNCE
+    state: EntryState = EntryState.ACTIVE
+    provider: str = ""
+    note: str = ""
 
     def active(self, now: datetime) -> bool:
         """Does it bind at `now`?"""
-        return self.expires_at is None or now < self.expires_at
+        return self.state is EntryState.ACTIVE and (self.expires_at is None or now < self.expires_at)
 
 
 @frozen(kw_only=True)
@@ -115,7 +175,9 @@ class History:
         last_success: when mail to this address was last accepted for good; None: never seen.
         strikes: of the address and of its domain, oldest first, the newest `STRIKES_KEPT`.
         suppressions: entries for the address and for its domain, active or not.
-        suspended_until: of the pair (our identity, the destination); None when it is not.
+        suspension: of the pair (our identity, the destination), active or not; None: never.
+        triggers: of the pair, oldest first, the newest `TRIGGERS_KEPT`.
+        watches: the guard's, of the provider and of the domain.
         forward: the note kept for this address; None when there is none.
     """
 
@@ -123,7 +185,9 @@ class History:
     last_success: datetime | None = None
     strikes: tuple[PastStrike, ...] = field(default=())
     suppressions: tuple[Suppression, ...] = field(default=())
-    suspended_until: datetime | None = None
+    suspension: Suspension | None = None
+    triggers: tuple[PastTrigger, ...] = field(default=())
+    watches: tuple[Watch, ...] = field(default=())
     forward: ForwardNote | None = None
 
 
@@ -136,12 +200,14 @@ class HistoryKey:
         domain: the recipient's.
         message: the message's id; None when no certain message is meant.
         pair: key of (our identity, the destination), see `Policy.pair`.
+        watches: keys of the guard's watches, see `Policy.watched`.
     """
 
     recipient: str | None
     domain: str | None
     message: str | None
     pair: str | None
+    watches: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -153,6 +219,7 @@ class Entry:
         recipient: address key, empty when not known; with `attempt_id` the ledger's key.
         at: when the attempt was.
         progress: how far the message is after it.
+        provider: key of the provider's watch, or of the domain's; empty when the recipient is not known.
     """
 
     attempt_id: str
@@ -161,3 +228,4 @@ class Entry:
     attempt: Attempt
     decision: Decision
     progress: Progress
+    provider: str = ""

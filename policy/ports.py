@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
 from policy.forward import ForwardState
-from policy.history import Entry, ForwardNote, History, HistoryKey, Suppression
+from policy.guard import Watch
+from policy.history import Entry, ForwardNote, History, HistoryKey, Suppression, Suspension
 from policy.transaction import Envelope, Transaction
 
 
@@ -24,21 +26,37 @@ class Unit(Protocol):
 
     def commit(self, entry: Entry) -> None:
         """Append `entry` to the ledger, keep its progress, and perform each effect that remembers something:
-        Suppress, Strike, Delivered, NoteForward, Suspend. The key must be new (ValueError otherwise).
+        Suppress, Strike, Delivered, NoteForward, Suspend, Trigger, OpenGuard. The key must be new (ValueError
+        otherwise).
 
         - Suppress: one entry a (scope, target); a new one replaces it unless the old one is active and stronger,
-          or as strong and expires later.
+          or as strong and expires later, or not of a bounce.
         - Strike: one a (target, message, reason); a repeated one keeps the first time.
-        - Delivered: last success is the latest seen; strikes and *weak* suppressions of the target up to then are
-          removed.
+        - Delivered: last success is the latest seen; strikes of the target up to then are removed, and a *weak*
+          suppression of a bounce is released.
         - NoteForward: one note an address; the same path keeps state and time, another path replaces it and is
           pending again.
         - Suspend: the later time wins.
+        - Trigger: one a (target, rule, attempt); the newest are kept.
+        - OpenGuard: active suppressions of bounces at that key, younger than `guard.UNDO`, are quarantined.
         """
 
+    def watch(self, watch: Watch) -> None:
+        """Keep what the guard remembers; it replaces the watch of its key."""
+
+    def put(self, suppression: Suppression) -> bool:
+        """Keep an entry that a person or an import makes; False when one stands against it, and nothing is kept."""
+
+    def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
+        """Release the active entries of bounces from `since` on, of one provider or rule where it is named; return
+        them as they were. Strikes of their targets are removed."""
+
+    def cancel(self, target: str, now: datetime) -> bool:
+        """End the suspension of a destination; False when there is none."""
+
     def release(self, target: str) -> int:
-        """Take every suppression and all strikes of `target` (an address key or a domain) away; return how many
-        suppressions there were, active or not."""
+        """Release every suppression of `target` (an address key or a domain) that is not released yet, and remove its
+        strikes; return how many there were, active or not."""
 
     def judge(self, address: str, path: str, state: ForwardState) -> bool:
         """Keep what a person said of the forward `path` noted for `address` (a key); False when another one, or none,
@@ -59,6 +77,12 @@ class Store(Protocol):
 
     def forwards(self) -> Iterator[ForwardNote]:
         """All notes, by (since, address)."""
+
+    def suspensions(self) -> Iterator[Suspension]:
+        """All of them, past ones too, by (since, target)."""
+
+    def watches(self) -> Iterator[Watch]:
+        """All that the guard remembers, by key."""
 
     def entries(self) -> Iterator[Entry]:
         """The ledger, by (at, attempt_id, recipient)."""

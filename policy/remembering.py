@@ -11,9 +11,24 @@ from typing import Protocol
 from attrs import evolve
 
 from policy.attempt import Attempt
-from policy.decision import Delivered, NoteForward, Scope, Strength, Strike, Suppress, Suspend
+from policy.decision import Delivered, NoteForward, OpenGuard, Scope, Strength, Strike, Suppress, Suspend, Trigger
 from policy.forward import ForwardState
-from policy.history import STRIKES_KEPT, Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
+from policy.guard import UNDO, Watch
+from policy.history import (
+    STRIKES_KEPT,
+    TRIGGERS_KEPT,
+    Entry,
+    EntryState,
+    ForwardNote,
+    History,
+    HistoryKey,
+    PastStrike,
+    PastTrigger,
+    Progress,
+    Source,
+    Suppression,
+    Suspension,
+)
 from policy.reply import Reply
 from policy.text import TEXT_LIMIT, SafeText, clean
 
@@ -46,11 +61,22 @@ class Shelf(Protocol):
 
     def put_suppression(self, suppression: Suppression) -> None: ...
 
-    def drop_suppression(self, scope: Scope, target: str) -> None: ...
+    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
+        """Return those from `since` on, in any order."""
 
-    def suspended_until(self, target: str) -> datetime | None: ...
+    def suspension(self, target: str) -> Suspension | None: ...
 
-    def put_suspension(self, target: str, until: datetime) -> None: ...
+    def put_suspension(self, suspension: Suspension) -> None: ...
+
+    def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
+        """Return the last `count` of the target by (at, rule, attempt), in any order."""
+
+    def add_trigger(self, trigger: PastTrigger) -> None:
+        """Keep the trigger; nothing happens when (target, rule, attempt) is there."""
+
+    def watch_of(self, key: str) -> Watch | None: ...
+
+    def watch(self, watch: Watch) -> None: ...
 
     def forward(self, address: str) -> ForwardNote | None: ...
 
@@ -68,7 +94,9 @@ def recall(shelf: Shelf, key: HistoryKey) -> History:
         last_success=None if key.recipient is None else shelf.last_success(key.recipient),
         strikes=tuple(sorted(strikes, key=strike_order)),
         suppressions=tuple(each for each in suppressions if each is not None),
-        suspended_until=None if key.pair is None else shelf.suspended_until(key.pair),
+        suspension=None if key.pair is None else shelf.suspension(key.pair),
+        triggers=() if key.pair is None else _triggers(shelf, key.pair),
+        watches=tuple(shelf.watch_of(each) or Watch(key=each) for each in key.watches),
         forward=None if key.recipient is None else shelf.forward(key.recipient),
     )
 
@@ -97,17 +125,57 @@ def remember(shelf: Shelf, entry: Entry) -> None:
             case NoteForward():
                 _note(shelf, effect, entry)
             case Suspend():
-                former = shelf.suspended_until(effect.target)
-                shelf.put_suspension(effect.target, max(effect.until, former or effect.until))
+                _suspend(shelf, effect, entry)
+            case Trigger():
+                shelf.add_trigger(
+                    PastTrigger(target=effect.target, rule=effect.rule, at=entry.at, attempt=entry.attempt_id)
+                )
+            case OpenGuard():
+                _quarantine(shelf, effect.key, entry.at)
 
 
 def release(shelf: Shelf, target: str) -> int:
-    """Forget what speaks against the target; return how many suppressions there were."""
-    held = [scope for scope in Scope if shelf.suppression(scope, target) is not None]
-    for scope in held:
-        shelf.drop_suppression(scope, target)
+    """Let mail go to the target again; return how many suppressions were not released yet."""
+    found = [shelf.suppression(scope, target) for scope in Scope]
+    held = [each for each in found if each is not None and each.state is not EntryState.RELEASED]
+    for each in held:
+        shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
     shelf.drop_strikes(target)
     return len(held)
+
+
+def put(shelf: Shelf, new: Suppression) -> bool:
+    """Keep an entry of a person's; False when one stands against it."""
+    old = shelf.suppression(new.scope, new.target)
+    if old is not None and stays(old, new):
+        return False
+    shelf.put_suppression(new)
+    return True
+
+
+def undo(shelf: Shelf, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
+    """Release what bounces have suppressed since then; return it as it was, by (since, target)."""
+    meant = [
+        each
+        for each in shelf.young_suppressions(since)
+        if each.source is Source.BOUNCE
+        and each.active(now)
+        and provider in (None, each.provider)
+        and rule in (None, each.rule.id)
+    ]
+    for each in meant:
+        shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
+        shelf.drop_strikes(each.target)
+    return sorted(meant, key=lambda each: (each.since, each.target, each.scope.value))
+
+
+def cancel(shelf: Shelf, target: str, now: datetime) -> bool:
+    """End a suspension now; False when there is none that binds."""
+    suspension = shelf.suspension(target)
+    if suspension is None or not suspension.active(now):
+        return False
+    shelf.put_suspension(evolve(suspension, until=now))
+    return True
 
 
 def judge(shelf: Shelf, address: str, path: str, state: ForwardState) -> bool:
@@ -125,9 +193,14 @@ def strike_order(strike: PastStrike) -> tuple[datetime, str, str, str]:
 
 
 def stays(old: Suppression, new: Suppression) -> bool:
-    """Does the old entry stand against the new one: still active, and stronger, or as strong and longer?"""
+    """Does the old entry stand against the new one: still active, and stronger, or as strong and longer?
+
+    What a person or a recipient said stands against what a bounce says.
+    """
     if not old.active(new.since):
         return False
+    if (old.source is Source.BOUNCE) is not (new.source is Source.BOUNCE):
+        return new.source is Source.BOUNCE
     if old.strength is not new.strength:
         return _STRENGTHS.index(old.strength) > _STRENGTHS.index(new.strength)
     return new.expires_at is not None and (old.expires_at is None or old.expires_at > new.expires_at)
@@ -143,6 +216,7 @@ def _suppress(shelf: Shelf, effect: Suppress, entry: Entry) -> None:
         reply=_words(entry.attempt),
         since=entry.at,
         expires_at=effect.until,
+        provider=entry.provider,
     )
     old = shelf.suppression(effect.scope, effect.target)
     if old is None or not stays(old, new):
@@ -158,8 +232,41 @@ def _deliver(shelf: Shelf, target: str, at: datetime) -> None:
         shelf.add_strike(strike)
     suppression = shelf.suppression(Scope.ADDRESS, target)
     # A success shows that the mailbox works; it takes back nothing that was surer of itself than a weak guess.
-    if suppression is not None and suppression.strength is Strength.WEAK and suppression.since <= at:
-        shelf.drop_suppression(Scope.ADDRESS, target)
+    if suppression is None or suppression.source is not Source.BOUNCE or suppression.strength is not Strength.WEAK:
+        return
+    if suppression.since <= at and suppression.state is EntryState.ACTIVE:
+        shelf.put_suppression(evolve(suppression, state=EntryState.RELEASED))
+
+
+def _suspend(shelf: Shelf, effect: Suspend, entry: Entry) -> None:
+    former = shelf.suspension(effect.target)
+    if former is not None and former.until >= effect.until:
+        return
+    suspension = Suspension(
+        target=effect.target,
+        rule=entry.decision.rule,
+        reason=entry.decision.category,
+        since=entry.at,
+        until=effect.until,
+        times=effect.times,
+    )
+    shelf.put_suspension(suspension)
+
+
+def _quarantine(shelf: Shelf, key: str, at: datetime) -> None:
+    """Put aside what the last hour suppressed there: an outage is likelier to have made it than the truth."""
+    for each in shelf.young_suppressions(at - UNDO):
+        if each.provider == key and each.source is Source.BOUNCE and each.active(at):
+            shelf.put_suppression(evolve(each, state=EntryState.QUARANTINED))
+
+
+def _triggers(shelf: Shelf, target: str) -> tuple[PastTrigger, ...]:
+    return tuple(sorted(shelf.newest_triggers(target, TRIGGERS_KEPT), key=trigger_order))
+
+
+def trigger_order(trigger: PastTrigger) -> tuple[datetime, str, str]:
+    """Return the key by which triggers of one target are older or newer."""
+    return trigger.at, trigger.rule, trigger.attempt
 
 
 def _note(shelf: Shelf, effect: NoteForward, entry: Entry) -> None:
@@ -183,3 +290,28 @@ def _words(attempt: Attempt, *, codes: tuple[int, ...] = ()) -> SafeText:
     replies = [each for each in (attempt.outcome, attempt.rcpt_reply) if isinstance(each, Reply)]
     meant = next((each for each in replies if each.code in codes), attempt.outcome)
     return clean(str(meant) if isinstance(meant, Reply) else meant.value, limit=TEXT_LIMIT)
+
+
+class ShelvedUnit(Shelf, Protocol):
+    """The methods of `policy.ports.Unit`, for a unit that is its own shelf."""
+
+    def history(self, key: HistoryKey) -> History:
+        return recall(self, key)
+
+    def commit(self, entry: Entry) -> None:
+        remember(self, entry)
+
+    def release(self, target: str) -> int:
+        return release(self, target)
+
+    def put(self, suppression: Suppression) -> bool:
+        return put(self, suppression)
+
+    def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
+        return undo(self, since=since, provider=provider, rule=rule, now=now)
+
+    def cancel(self, target: str, now: datetime) -> bool:
+        return cancel(self, target, now)
+
+    def judge(self, address: str, path: str, state: ForwardState) -> bool:
+        return judge(self, address, path, state)

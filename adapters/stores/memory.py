@@ -16,10 +16,10 @@ import attrs
 from attrs import field, frozen
 
 from policy.decision import Scope
-from policy.forward import ForwardState
-from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
+from policy.guard import Watch
+from policy.history import Entry, ForwardNote, PastStrike, PastTrigger, Progress, Suppression, Suspension
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import judge, recall, release, remember, strike_order
+from policy.remembering import ShelvedUnit, strike_order, trigger_order
 
 
 @frozen
@@ -28,8 +28,10 @@ class _Tables:
     progress: MutableMapping[tuple[str, str], Progress] = field(factory=dict)
     successes: MutableMapping[str, datetime] = field(factory=dict)
     strikes: MutableMapping[str, Mapping[tuple[str, str], PastStrike]] = field(factory=dict)
-    suppressions: MutableMapping[tuple[Scope, str], Suppression | None] = field(factory=dict)
-    suspensions: MutableMapping[str, datetime] = field(factory=dict)
+    suppressions: MutableMapping[tuple[Scope, str], Suppression] = field(factory=dict)
+    suspensions: MutableMapping[str, Suspension] = field(factory=dict)
+    triggers: MutableMapping[str, Mapping[tuple[str, str], PastTrigger]] = field(factory=dict)
+    watches: MutableMapping[str, Watch] = field(factory=dict)
     forwards: MutableMapping[str, ForwardNote] = field(factory=dict)
 
     def layer(self) -> "_Tables":
@@ -72,8 +74,16 @@ class MemoryStore:
 
     def suppressions(self) -> Iterator[Suppression]:
         """All entries, expired ones too, by (since, target)."""
-        kept = [each for each in self._snapshot(self._tables.suppressions) if each is not None]
+        kept = self._snapshot(self._tables.suppressions)
         return iter(sorted(kept, key=lambda each: (each.since, each.target, each.scope.value)))
+
+    def suspensions(self) -> Iterator[Suspension]:
+        """All of them, past ones too, by (since, target)."""
+        return iter(sorted(self._snapshot(self._tables.suspensions), key=lambda each: (each.since, each.target)))
+
+    def watches(self) -> Iterator[Watch]:
+        """All that the guard remembers, by key."""
+        return iter(sorted(self._snapshot(self._tables.watches), key=lambda each: each.key))
 
     def forwards(self) -> Iterator[ForwardNote]:
         """All notes, by (since, address)."""
@@ -98,7 +108,7 @@ class MemoryStore:
             raise StoreUnavailable("store `memory:` is closed")
 
 
-class _MemoryUnit:
+class _MemoryUnit(ShelvedUnit):
     """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest)."""
 
     def __init__(self, tables: _Tables) -> None:
@@ -117,18 +127,6 @@ class _MemoryUnit:
 
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
         return self._tables.entries.get((attempt_id, recipient))
-
-    def history(self, key: HistoryKey) -> History:
-        return recall(self, key)
-
-    def commit(self, entry: Entry) -> None:
-        remember(self, entry)
-
-    def release(self, target: str) -> int:
-        return release(self, target)
-
-    def judge(self, address: str, path: str, state: ForwardState) -> bool:
-        return judge(self, address, path, state)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient
@@ -164,14 +162,27 @@ class _MemoryUnit:
     def put_suppression(self, suppression: Suppression) -> None:
         self._tables.suppressions[suppression.scope, suppression.target] = suppression
 
-    def drop_suppression(self, scope: Scope, target: str) -> None:
-        self._tables.suppressions[scope, target] = None
+    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
+        return [each for each in self._tables.suppressions.values() if each.since >= since]
 
-    def suspended_until(self, target: str) -> datetime | None:
+    def suspension(self, target: str) -> Suspension | None:
         return self._tables.suspensions.get(target)
 
-    def put_suspension(self, target: str, until: datetime) -> None:
-        self._tables.suspensions[target] = until
+    def put_suspension(self, suspension: Suspension) -> None:
+        self._tables.suspensions[suspension.target] = suspension
+
+    def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
+        return heapq.nlargest(count, self._tables.triggers.get(target, {}).values(), key=trigger_order)
+
+    def add_trigger(self, trigger: PastTrigger) -> None:
+        kept = self._tables.triggers.get(trigger.target, {})
+        self._tables.triggers[trigger.target] = {(trigger.rule, trigger.attempt): trigger, **kept}
+
+    def watch_of(self, key: str) -> Watch | None:
+        return self._tables.watches.get(key)
+
+    def watch(self, watch: Watch) -> None:
+        self._tables.watches[watch.key] = watch
 
     def forward(self, address: str) -> ForwardNote | None:
         return self._tables.forwards.get(address)

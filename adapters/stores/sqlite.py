@@ -20,18 +20,19 @@ from policy.contract.entry import dump, load
 from policy.contract.mistake import ContractError
 from policy.decision import Scope
 from policy.diagnosis.category import Category
-from policy.forward import ForwardState
-from policy.history import Entry, ForwardNote, History, HistoryKey, PastStrike, Progress, Suppression
+from policy.guard import Watch
+from policy.history import Entry, ForwardNote, PastStrike, PastTrigger, Progress, Suppression, Suspension
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import judge, recall, release, remember
+from policy.remembering import ShelvedUnit
 
 _T = TypeVar("_T")
 
 PATIENCE = timedelta(seconds=10)  # how long a unit waits for another's lock
-SCHEMA_VERSION = 1  # in the file's `user_version`
 APPLICATION_ID = 0x6D766472  # "mvdr", in the file's header: no other program's database is written to
 
-_SCHEMA = """
+# Steps from one schema to the next, never changed once they were released; the file's `user_version` counts them.
+_MIGRATIONS = (
+    """
 CREATE TABLE ledger (attempt_id TEXT, recipient TEXT, at INTEGER NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (attempt_id, recipient));
 CREATE INDEX ledger_in_order ON ledger (at, attempt_id, recipient);
@@ -47,7 +48,19 @@ CREATE INDEX suppression_in_order ON suppression (since, target, scope);
 CREATE TABLE suspension (target TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE forward (address TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX forward_in_order ON forward (since, address);
-"""
+""",
+    # What a suspension stands on is kept from here on; those that were running when this came are over in hours.
+    """
+DROP TABLE suspension;
+CREATE TABLE suspension (target TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX suspension_in_order ON suspension (since, target);
+CREATE TABLE past_trigger (target TEXT, rule TEXT, attempt TEXT, at INTEGER NOT NULL,
+    PRIMARY KEY (target, rule, attempt)) WITHOUT ROWID;
+CREATE INDEX trigger_in_order ON past_trigger (target, at, rule, attempt);
+CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
+)
+SCHEMA_VERSION = len(_MIGRATIONS)
 
 _FAULTS = {
     sqlite3.SQLITE_NOTADB: "is not an SQLite database",
@@ -113,6 +126,14 @@ class SqliteStore:
         """All entries, expired ones too, by (since, target)."""
         return self._values(Suppression, "SELECT value FROM suppression ORDER BY since, target, scope")
 
+    def suspensions(self) -> Iterator[Suspension]:
+        """All of them, past ones too, by (since, target)."""
+        return self._values(Suspension, "SELECT value FROM suspension ORDER BY since, target")
+
+    def watches(self) -> Iterator[Watch]:
+        """All that the guard remembers, by key."""
+        return self._values(Watch, "SELECT value FROM watch ORDER BY key")
+
     def forwards(self) -> Iterator[ForwardNote]:
         """All notes, by (since, address)."""
         return self._values(ForwardNote, "SELECT value FROM forward ORDER BY since, address")
@@ -155,11 +176,11 @@ class SqliteStore:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) != SCHEMA_VERSION:
             connection.execute("BEGIN IMMEDIATE")
-            if self._version(connection) == 0:  # nobody was faster
-                for statement in _SCHEMA.split(";"):
+            for step in _MIGRATIONS[self._version(connection) :]:  # none, when somebody was faster
+                for statement in step.split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -197,7 +218,7 @@ class SqliteStore:
         return "cannot be opened: may this user read and write it and its directory?"
 
 
-class _SqliteUnit:
+class _SqliteUnit(ShelvedUnit):
     """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest)."""
 
     def __init__(self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]]) -> None:
@@ -222,18 +243,6 @@ class _SqliteUnit:
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
         query = "SELECT value FROM ledger WHERE attempt_id = ? AND recipient = ?"
         return self._value(Entry, query, attempt_id, recipient)
-
-    def history(self, key: HistoryKey) -> History:
-        return recall(self, key)
-
-    def commit(self, entry: Entry) -> None:
-        remember(self, entry)
-
-    def release(self, target: str) -> int:
-        return release(self, target)
-
-    def judge(self, address: str, path: str, state: ForwardState) -> bool:
-        return judge(self, address, path, state)
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient
@@ -284,14 +293,33 @@ class _SqliteUnit:
         values = suppression.scope.value, suppression.target, _micros(suppression.since), dump(suppression)
         self.run("REPLACE INTO suppression VALUES (?, ?, ?, ?)", *values)
 
-    def drop_suppression(self, scope: Scope, target: str) -> None:
-        self.run("DELETE FROM suppression WHERE scope = ? AND target = ?", scope.value, target)
+    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
+        rows = self.run("SELECT value FROM suppression WHERE since >= ?", _micros(since))
+        with self._faults():
+            return [load(value, Suppression) for (value,) in rows]
 
-    def suspended_until(self, target: str) -> datetime | None:
-        return self._time("SELECT until FROM suspension WHERE target = ?", target)
+    def suspension(self, target: str) -> Suspension | None:
+        return self._value(Suspension, "SELECT value FROM suspension WHERE target = ?", target)
 
-    def put_suspension(self, target: str, until: datetime) -> None:
-        self.run("REPLACE INTO suspension VALUES (?, ?)", target, _micros(until))
+    def put_suspension(self, suspension: Suspension) -> None:
+        values = suspension.target, _micros(suspension.since), dump(suspension)
+        self.run("REPLACE INTO suspension VALUES (?, ?, ?)", *values)
+
+    def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
+        query = """SELECT rule, attempt, at FROM past_trigger WHERE target = ?
+            ORDER BY at DESC, rule DESC, attempt DESC LIMIT ?"""
+        rows = self.run(query, target, count)
+        return [PastTrigger(target=target, rule=rule, attempt=attempt, at=_moment(at)) for rule, attempt, at in rows]
+
+    def add_trigger(self, trigger: PastTrigger) -> None:
+        values = trigger.target, trigger.rule, trigger.attempt, _micros(trigger.at)
+        self.run("INSERT OR IGNORE INTO past_trigger VALUES (?, ?, ?, ?)", *values)
+
+    def watch_of(self, key: str) -> Watch | None:
+        return self._value(Watch, "SELECT value FROM watch WHERE key = ?", key)
+
+    def watch(self, watch: Watch) -> None:
+        self.run("REPLACE INTO watch VALUES (?, ?)", watch.key, dump(watch))
 
     def forward(self, address: str) -> ForwardNote | None:
         return self._value(ForwardNote, "SELECT value FROM forward WHERE address = ?", address)

@@ -9,16 +9,19 @@ import attrs
 from policy.contract.times import write_time
 from policy.decision import (
     Alert,
+    CloseGuard,
     Decision,
     Delivered,
     Effect,
     NoteForward,
+    OpenGuard,
     Reconnect,
     RuleRef,
     Split,
     Strike,
     Suppress,
     Suspend,
+    Trigger,
 )
 from policy.history import ForwardNote, Suppression
 
@@ -28,6 +31,9 @@ EFFECT_NAMES: dict[type[Effect], str] = {
     Delivered: "delivered",
     NoteForward: "note-forward",
     Suspend: "suspend",
+    Trigger: "trigger",
+    OpenGuard: "open-guard",
+    CloseGuard: "close-guard",
     Split: "split",
     Reconnect: "reconnect",
     Alert: "alert",
@@ -71,6 +77,8 @@ def write_suppression(suppression: Suppression) -> dict[str, Any]:
         "reply": str(suppression.reply),
         "since": write_time(suppression.since),
         "expires_at": _plain(suppression.expires_at),
+        "source": suppression.source.value,
+        "state": suppression.state.value,
     }
 
 

@@ -73,6 +73,7 @@ class EvidenceKind(Enum):
     NAMED = "named"  # an address in the reply that is not the recipient's
     HISTORY = "history"
     LAW = "law"  # a law of the design kept a rule from doing more, or was set aside by it
+    GUARD = "guard"  # the outage guard keeps the address from being suppressed
     OBSERVED = "observed"  # what a rule in `mode: observe` would have decided
 
 

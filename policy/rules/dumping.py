@@ -19,7 +19,7 @@ from policy.rules.layer_reader import LANGUAGE
 from policy.rules.layout import Line, Origins, flow, laid_out, text_of
 from policy.rules.policy import Place, Policy
 from policy.rules.resolution import Name, Said
-from policy.rules.rule import Condition, Example, Lasting, SuppressTerms, Then
+from policy.rules.rule import Condition, Example, Lasting, SuppressTerms, SuspendTerms, Then
 from policy.text import clean
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -155,7 +155,7 @@ def _then(then: Then) -> dict[str, Any]:
         "schedule": then.schedule,
         "route": then.route,
         "suppress": None if then.suppress is None else _suppress(then.suppress),
-        "suspend": None if then.suspend is None else {"for": _word(then.suspend)},
+        "suspend": None if then.suspend is None else _suspend(then.suspend),
         "split": then.split or None,
         "reconnect": then.reconnect or None,
         "alert": then.alert,
@@ -177,6 +177,11 @@ def _suppress(terms: SuppressTerms) -> dict[str, Any]:
             "for": terms.lasting,
         }
     )
+
+
+def _suspend(terms: SuspendTerms) -> dict[str, Any]:
+    after = f"{terms.needed} in {duration_text(terms.within)}" if terms.needed > 1 else None
+    return _given({"for": terms.lasting, "longest": terms.longest, "after": after})
 
 
 def _schedule(schedule: Schedule) -> dict[str, Any]:

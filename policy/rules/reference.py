@@ -122,7 +122,7 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "remedy": "Ask the partner to take us off the list.",
     },
     "suppress": {"strikes": "3", "within": "14d", "apart": "2d", "for": "30d"},
-    "suspend": {"for": "1h"},
+    "suspend": {"for": "1h", "longest": "4h", "after": "20 in 15m"},
     "example": {
         "reply": '"550 5.1.1 User unknown"',
         "failure": "timeout",

@@ -102,6 +102,21 @@ class SuppressTerms:
 
 
 @frozen(kw_only=True)
+class SuspendTerms:
+    """When and for how long a rule suspends the destination.
+
+    Args:
+        lasting: how long the first time; each one in a row doubles it, up to `longest` (None: it does not grow).
+        needed, within: how many decisions of this rule it takes, and in which time; 1: the first suspends.
+    """
+
+    lasting: timedelta
+    longest: timedelta | None = None
+    needed: int = 1
+    within: timedelta = timedelta(0)
+
+
+@frozen(kw_only=True)
 class Then:
     """What a rule does; None means that the policy's `defaults` say."""
 
@@ -109,7 +124,7 @@ class Then:
     schedule: str | None = None
     route: str | None = None
     suppress: SuppressTerms | None = None
-    suspend: timedelta | None = None
+    suspend: SuspendTerms | None = None
     split: bool = False
     reconnect: bool = False
     alert: str | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 from policy.address import parse_domain
 from policy.decision import Action, Scope, Strength
+from policy.history import TRIGGERS_KEPT
 from policy.retry import Schedule
 from policy.rules.reading import (
     Key,
@@ -28,7 +29,7 @@ from policy.rules.reading import (
     shown,
     string,
 )
-from policy.rules.rule import Lasting, SuppressTerms
+from policy.rules.rule import Lasting, SuppressTerms, SuspendTerms
 from policy.yamlfile import Node, Scalar
 
 SCHEDULE: Keys = {
@@ -135,8 +136,42 @@ def _suppress(report: Report, node: Node) -> SuppressTerms | None:
 
 suppress: Kind[SuppressTerms] = Kind(_suppress, schema_of(SUPPRESS), "terms of a suppression")
 
-SUSPEND: Keys = {"for": Key(duration, "For how long nothing is sent from this sender to this provider.", required=True)}
-suspend: Kind[timedelta] = record("`suspend`", SUSPEND, lambda given: given["for"])
+
+_AFTER = re.compile(r"([0-9]{1,3}) in (\S+)")
+
+
+@kind("how many in how long, such as `20 in 15m`", {"type": "string", "pattern": "^[0-9]{1,3} in [0-9smhdw]+$"})
+def _after(report: Report, node: Node) -> tuple[int, timedelta] | None:
+    """`20 in 15m`: so many decisions of the rule in such a time."""
+    found = _AFTER.fullmatch(node.text) if isinstance(node, Scalar) else None
+    if found is None or not 2 <= int(found[1]) <= TRIGGERS_KEPT:
+        message = f"{shown(node)} does not say how many in how long; write `20 in 15m`, with 2 to {TRIGGERS_KEPT}"
+        report.problem(node, "bad-after", message)
+        return None
+    span = duration(report, Scalar(found[2], False, node.line, node.column))
+    return None if span is None else (int(found[1]), span)
+
+
+SUSPEND: Keys = {
+    "for": Key(duration, "For how long nothing is sent from this sender to this provider.", required=True),
+    "longest": Key(duration, "When it comes again soon after, it lasts twice as long each time, up to this."),
+    "after": Key(_after, "How many decisions of this rule it takes in which time; without it the first suspends."),
+}
+
+
+def _suspend(report: Report, node: Node) -> SuspendTerms | None:
+    found = fields(report, node, "`suspend`", SUSPEND)
+    given: dict[str, Any] = {key: SUSPEND[key].kind(report, value) for key, value in found.items()}
+    lasting, longest = given.get("for"), given.get("longest")
+    needed, within = given.get("after") or (1, timedelta(0))
+    if lasting is None:
+        return None
+    if longest is not None and longest < lasting:
+        report.problem(found["longest"], "bad-suspend", "`longest` is shorter than `for`")
+    return SuspendTerms(lasting=lasting, longest=longest, needed=needed, within=within)
+
+
+suspend: Kind[SuspendTerms] = Kind(_suspend, schema_of(SUSPEND), "terms of a suspension")
 
 MODIFIERS: Keys = {
     "schedule": Key(reference("schedule"), "When the next attempts are."),

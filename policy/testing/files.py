@@ -129,7 +129,7 @@ _counts = st.builds(_strikes, st.sampled_from([1, 2, 2, 3]), st.integers(0, 5), 
 _terms = {"scope": st.sampled_from(_words(Scope)), "strength": st.sampled_from(_words(Strength)), "for": _spans}
 _suppress = st.builds(lambda counts, others: counts | others, _counts, _maybe(**_terms))
 _ALWAYS: dict[str, SearchStrategy[Any]] = {
-    "suspend": _spans.map(lambda span: {"for": span}),
+    "suspend": st.builds(lambda span, more: {"for": span} | more, _spans, st.sampled_from([{}, {"after": "3 in 1h"}])),
     "alert": st.sampled_from(["ops", "page"]),
     "remedy": st.just("Ask the postmaster."),
 }

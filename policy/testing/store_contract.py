@@ -21,15 +21,28 @@ from hypothesis import HealthCheck, given, settings
 from policy.decision import (
     Delivered,
     NoteForward,
+    OpenGuard,
     RuleRef,
     Scope,
     Strength,
     Suppress,
     Suspend,
+    Trigger,
 )
 from policy.diagnosis.category import Category
 from policy.forward import ForwardState, UntrustedPath
-from policy.history import STRIKES_KEPT, Entry, ForwardNote, History, HistoryKey, Suppression
+from policy.guard import Seen, Watch, watched
+from policy.history import (
+    STRIKES_KEPT,
+    TRIGGERS_KEPT,
+    Entry,
+    EntryState,
+    ForwardNote,
+    History,
+    HistoryKey,
+    Source,
+    Suppression,
+)
 from policy.ports import Store, StoreUnavailable
 from policy.reply import parse_reply
 from policy.testing.store_lines import (
@@ -37,6 +50,7 @@ from policy.testing.store_lines import (
     HOUR,
     JO,
     KEY,
+    MINUTE,
     NOTHING,
     PAIR,
     START,
@@ -47,6 +61,7 @@ from policy.testing.store_lines import (
     several_units,
     strike,
     suppress,
+    suppression,
 )
 from policy.testing.store_model import StoreModel
 from policy.testing.values import entries
@@ -164,7 +179,9 @@ class StoreContract:
     def test_times_are_kept_to_the_microsecond_however_far(self, store: Store, year: int) -> None:
         at = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
         commit(store, entry("a", Delivered(target=JO), Suspend(target=PAIR, until=at), at=at))
-        assert (history(store).last_success, history(store).suspended_until) == (at, at)
+        suspension = history(store).suspension
+        assert suspension is not None
+        assert (history(store).last_success, suspension.until) == (at, at)
 
     def test_the_ledger_is_listed_by_time_and_then_by_key(self, store: Store) -> None:
         later, first, second = entry("a", at=START + HOUR), entry("b"), entry("c")
@@ -343,7 +360,86 @@ class StoreContract:
     def test_the_later_end_of_a_suspension_wins(self, store: Store) -> None:
         long, short = (Suspend(target=PAIR, until=START + hours * HOUR) for hours in (2, 1))
         commit(store, entry("a", long), entry("b", short, at=START + HOUR))
-        assert history(store).suspended_until == START + 2 * HOUR
+        suspension = history(store).suspension
+        assert suspension is not None
+        assert (suspension.since, suspension.until) == (START, START + 2 * HOUR)
+        assert list(self.reopen(store).suspensions()) == [suspension]
+
+    def test_a_suspension_can_be_ended_once(self, store: Store) -> None:
+        commit(store, entry("a", Suspend(target=PAIR, until=START + 2 * HOUR)))
+        with store.unit() as unit:
+            assert unit.cancel(PAIR, START + HOUR)
+            assert not unit.cancel(PAIR, START + HOUR)
+            assert not unit.cancel("nobody", START)
+        suspension = history(store).suspension
+        assert suspension is not None
+        assert not suspension.active(START + HOUR)
+
+    def test_a_trigger_counts_once_an_attempt_and_only_the_newest_are_told(self, store: Store) -> None:
+        trigger = Trigger(target=PAIR, rule="r", count=1, needed=2)
+        many = [entry(f"t{number}", trigger, at=START + number * MINUTE) for number in range(TRIGGERS_KEPT + 3)]
+        commit(store, *many)
+        known = history(store).triggers
+        assert [each.attempt for each in known] == [f"t{number}" for number in range(3, TRIGGERS_KEPT + 3)]
+
+    # -- the guard ------------------------------------------------------------------------------------------------
+
+    def test_a_watch_is_kept_as_it_was_and_replaced_by_the_next(self, store: Store) -> None:
+        seen = Seen(at=START, recipient=JO, domain=DOMAIN, failed=True)
+        first = watched(Watch(key="google"), seen)
+        second = watched(first, attrs.evolve(seen, at=START + HOUR, failed=False))
+        for each in (first, second):
+            with store.unit() as unit:
+                unit.watch(each)
+        assert list(self.reopen(store).watches()) == [second]
+        key = attrs.evolve(KEY, watches=("google", "other"))
+        assert history(store, key).watches == (second, Watch(key="other"))
+
+    def test_an_outage_puts_aside_what_the_last_hour_suppressed_there(self, store: Store) -> None:
+        def line(id_: str, target: str, at: datetime, provider: str) -> Entry:
+            return attrs.evolve(entry(id_, suppress(target=target), at=at), provider=provider)
+
+        commit(
+            store,
+            line("a", "old@x.org", START, "google"),
+            line("b", "new@x.org", START + HOUR, "google"),
+            line("c", "other@x.org", START + HOUR, "yahoo"),
+            entry("d", OpenGuard(key="google"), at=START + HOUR + HOUR / 2),
+        )
+        states = {each.target: each.state for each in store.suppressions()}
+        quarantined = [target for target, state in states.items() if state is EntryState.QUARANTINED]
+        assert quarantined == ["new@x.org"]
+
+    # -- what a person says ---------------------------------------------------------------------------------------
+
+    def test_what_a_person_enters_stands_against_any_bounce(self, store: Store) -> None:
+        mine = suppression(source=Source.MANUAL)
+        with store.unit() as unit:
+            assert unit.put(mine)
+        commit(store, entry("a", suppress(Strength.PERMANENT), at=START + HOUR), entry("b", Delivered(target=JO)))
+        assert list(store.suppressions()) == [mine]
+
+    def test_undo_releases_what_bounces_made_since_then_and_nothing_else(self, store: Store) -> None:
+        with store.unit() as unit:
+            unit.put(suppression(target="m@x.org", source=Source.COMPLAINT, since=START + HOUR))
+        commit(
+            store,
+            entry("a", suppress(target="old@x.org")),
+            attrs.evolve(entry("b", suppress(target="b@x.org"), at=START + HOUR), provider="google"),
+            attrs.evolve(entry("c", suppress(target="c@x.org"), at=START + HOUR), provider="yahoo"),
+        )
+        now = START + 2 * HOUR
+        with store.unit() as unit:
+            assert unit.undo(since=START + HOUR, provider=None, rule="other", now=now) == []
+            (undone,) = unit.undo(since=START + HOUR, provider="google", rule="r", now=now)
+        assert undone.target == "b@x.org"
+        with store.unit() as unit:
+            assert [each.target for each in unit.undo(since=START, provider=None, rule=None, now=now)] == [
+                "old@x.org",
+                "c@x.org",
+            ]
+        active = [each.target for each in self.reopen(store).suppressions() if each.active(now)]
+        assert active == ["m@x.org"]
 
     # -- all of it ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from attrs import evolve
 from hypothesis import strategies as st
 
 from policy.address import parse_address
@@ -13,6 +14,7 @@ from policy.decision import (
     Delivered,
     Effect,
     NoteForward,
+    OpenGuard,
     Reconnect,
     RuleRef,
     Scope,
@@ -21,16 +23,18 @@ from policy.decision import (
     Strike,
     Suppress,
     Suspend,
+    Trigger,
 )
 from policy.diagnosis.category import Category, Fault
 from policy.forward import UntrustedPath
-from policy.history import Entry, History, HistoryKey, Progress
+from policy.history import Entry, History, HistoryKey, Progress, Source, Suppression
 from policy.ports import Store
 from policy.reply import parse_reply
 from policy.text import clean
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 JO, DOMAIN, PAIR = "jo@example.org", "example.org", "us example"
 KEY = HistoryKey(recipient=JO, domain=DOMAIN, message="m", pair=PAIR)
 NOTHING = HistoryKey(recipient=None, domain=None, message=None, pair=None)
@@ -77,6 +81,21 @@ def suppress(
     return Suppress(target=target, scope=scope, strength=strength, reason=Category.BAD_MAILBOX, until=until)
 
 
+def suppression(*, target: str = JO, since: datetime = START, source: Source) -> Suppression:
+    """Return an entry that a person makes, for ever."""
+    return Suppression(
+        target=target,
+        scope=Scope.ADDRESS,
+        strength=Strength.PERMANENT,
+        reason=Category.UNKNOWN,
+        rule=RuleRef("by-hand", "", 0),
+        reply=clean(""),
+        since=since,
+        expires_at=None,
+        source=source,
+    )
+
+
 def strike(reason: Category = Category.MAILBOX_FULL, *, target: str = JO, scope: Scope = Scope.ADDRESS) -> Strike:
     """Return the effect; the message and the time are the entry's."""
     return Strike(target=target, scope=scope, reason=reason, count=1, needed=3)
@@ -111,7 +130,9 @@ def small_effects() -> st.SearchStrategy[Effect]:
         st.builds(strike, reasons, target=targets, scope=scopes),
         st.builds(Delivered, target=targets),
         st.sampled_from(["a@new.example", "b@new.example"]).map(note),
-        st.builds(Suspend, target=st.just(PAIR), until=times),
+        st.builds(Suspend, target=st.just(PAIR), until=times, times=st.integers(1, 3)),
+        st.builds(Trigger, target=st.just(PAIR), rule=st.sampled_from("rs"), count=st.just(1), needed=st.just(2)),
+        st.builds(OpenGuard, key=st.sampled_from(["google", "yahoo"])),
         st.sampled_from([Split(), Reconnect(), Alert(to="ops", text=clean("look"))]),
     )
 
@@ -132,5 +153,6 @@ def several_units(draw: st.DrawFn) -> list[tuple[list[Entry], bool]]:
             )
             for each in range(draw(st.integers(0, 3)))
         ]
+        lines = [evolve(line, provider=draw(st.sampled_from(["google", "yahoo", ""]))) for line in lines]
         units.append((lines, draw(st.sampled_from([False, False, True]))))
     return units

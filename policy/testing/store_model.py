@@ -7,11 +7,35 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from policy.decision import Delivered, Effect, NoteForward, Scope, Strength, Strike, Suppress, Suspend
+from policy.decision import (
+    Delivered,
+    Effect,
+    NoteForward,
+    OpenGuard,
+    Scope,
+    Strength,
+    Strike,
+    Suppress,
+    Suspend,
+    Trigger,
+)
 from policy.forward import ForwardState
-from policy.history import STRIKES_KEPT, Entry, ForwardNote, History, HistoryKey, PastStrike, Suppression
+from policy.guard import UNDO, Watch
+from policy.history import (
+    STRIKES_KEPT,
+    TRIGGERS_KEPT,
+    Entry,
+    EntryState,
+    ForwardNote,
+    History,
+    HistoryKey,
+    PastStrike,
+    PastTrigger,
+    Suppression,
+    Suspension,
+)
 from policy.reply import Reply
 from policy.text import SafeText, clean
 
@@ -39,7 +63,6 @@ class StoreModel:
             if (each.progress.message, each.progress.recipient) == (key.message, key.recipient or "")
         ]
         successes = [entry.at for entry, effect in self._effects(Delivered) if effect.target == key.recipient]
-        suspensions = [effect.until for _, effect in self._effects(Suspend) if effect.target == key.pair]
         places = [(Scope.ADDRESS, key.recipient), (Scope.DOMAIN, key.domain)]
         found = [self._suppression(scope, target) for scope, target in places if target is not None]
         return History(
@@ -47,7 +70,9 @@ class StoreModel:
             last_success=max(successes, default=None),
             strikes=tuple(sorted(self._strikes(key.recipient) + self._strikes(key.domain), key=_age)),
             suppressions=tuple(each for each in found if each is not None),
-            suspended_until=max(suspensions, default=None),
+            suspension=None if key.pair is None else self._suspension(key.pair),
+            triggers=self._triggers(key.pair),
+            watches=tuple(Watch(key=each) for each in key.watches),
             forward=None if key.recipient is None else self._forward(key.recipient),
         )
 
@@ -88,13 +113,15 @@ class StoreModel:
     def _suppression(self, scope: Scope, target: str) -> Suppression | None:
         kept: Suppression | None = None
         for entry, effect in self._all_effects():
-            if isinstance(effect, Delivered) and (Scope.ADDRESS, effect.target) == (scope, target):
-                weak = kept is not None and kept.strength is Strength.WEAK and kept.since <= entry.at
-                kept = None if weak else kept
+            if kept is not None and self._wrong(kept, entry, effect):
+                kept = evolve(kept, state=EntryState.RELEASED)
+            outage = isinstance(effect, OpenGuard) and kept is not None and kept.provider == effect.key
+            if kept is not None and outage and entry.at - UNDO <= kept.since and kept.active(entry.at):
+                kept = evolve(kept, state=EntryState.QUARANTINED)
             if isinstance(effect, Suppress) and (effect.scope, effect.target) == (scope, target):
                 sure = _RANK[effect.strength], effect.until or _NEVER
                 old = (0, _NEVER) if kept is None else (_RANK[kept.strength], kept.expires_at or _NEVER)
-                if kept is None or entry.at >= (kept.expires_at or _NEVER) or sure >= old:
+                if kept is None or not kept.active(entry.at) or sure >= old:
                     kept = Suppression(
                         target=target,
                         scope=scope,
@@ -104,8 +131,38 @@ class StoreModel:
                         reply=_words(entry),
                         since=entry.at,
                         expires_at=effect.until,
+                        provider=entry.provider,
                     )
         return kept
+
+    def _wrong(self, kept: Suppression, entry: Entry, effect: Effect) -> bool:
+        """Does a delivery show that a weak guess was wrong?"""
+        meant = isinstance(effect, Delivered) and (Scope.ADDRESS, effect.target) == (kept.scope, kept.target)
+        weak = kept.strength is Strength.WEAK and kept.state is EntryState.ACTIVE
+        return meant and weak and kept.since <= entry.at
+
+    def _suspension(self, target: str) -> Suspension | None:
+        kept: Suspension | None = None
+        for entry, effect in self._effects(Suspend):
+            if effect.target == target and (kept is None or effect.until > kept.until):
+                kept = Suspension(
+                    target=target,
+                    rule=entry.decision.rule,
+                    reason=entry.decision.category,
+                    since=entry.at,
+                    until=effect.until,
+                    times=effect.times,
+                )
+        return kept
+
+    def _triggers(self, target: str | None) -> tuple[PastTrigger, ...]:
+        kept: dict[tuple[str, str], PastTrigger] = {}
+        for entry, effect in self._effects(Trigger):
+            if effect.target == target:
+                past = PastTrigger(target=effect.target, rule=effect.rule, at=entry.at, attempt=entry.attempt_id)
+                kept.setdefault((effect.rule, entry.attempt_id), past)
+        ordered = sorted(kept.values(), key=lambda each: (each.at, each.rule, each.attempt))
+        return tuple(ordered[-TRIGGERS_KEPT:])
 
     def _forward(self, address: str) -> ForwardNote | None:
         kept: ForwardNote | None = None
