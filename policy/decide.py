@@ -112,7 +112,8 @@ class _Verdict:
         self.attempt, self.diagnosis, self.spread = facts.attempt, facts.diagnosis, spread
         self.place = policy.place(facts.attempt.recipient, facts.provider)
         meaning = facts.diagnosis.category, facts.diagnosis.fault
-        self.watches = watches_after(history.watches, seen(facts.attempt, *meaning, history, times.now))
+        answer = seen(facts.attempt, *meaning, history, times.now)
+        self.watches = watches_after(history.watches, answer, times.now)
         self.notes: list[Evidence] = []
 
     def decision(self) -> Decision:

@@ -18,10 +18,10 @@ from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
 from policy.diagnosis.category import Category, EvidenceKind
 from policy.forward import ForwardState
-from policy.guard import WINDOW, may_probe
+from policy.guard import WINDOW, may_probe, standing
 from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
-from policy.outage import seen, watch_keys, watches_after
+from policy.outage import is_known_good, seen, watch_keys, watches_after
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
 
@@ -137,11 +137,14 @@ class Engine:
 
 
 def _probing(plan: Plan, history: History, unit: Unit, now: datetime) -> Plan:
-    """What the outage guard holds back is tried a little at a time, to see whether the outage is over."""
-    watch = next((each for each in history.watches if each.is_open), None)
+    """What the outage guard holds back is tried a little at a time, to see whether the outage is over.
+
+    Recipients to whom nothing was ever delivered would show nothing: they wait until it is.
+    """
+    watch = next((each for each in history.watches if standing(each, now).is_open), None)
     if watch is None or history.progress is None or not history.progress.guarded:
         return plan
-    probing = may_probe(watch, now)
+    probing = may_probe(watch, now) if is_known_good(history, now) else None
     if probing is not None:
         unit.watch(probing)
         return evolve(plan, why=f"to see whether {watch.key} is well again: its answers are not believed now")
@@ -178,9 +181,11 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
         provider=history.watches[0].key if history.watches else "",
     )
     unit.commit(entry)
-    answer = seen(attempt, decision.category, decision.fault, history, max(now, progress.first_attempt_at))
-    for watch in watches_after(history.watches, answer) if answer else ():
-        unit.watch(watch)
+    at = max(now, progress.first_attempt_at)
+    answer = seen(attempt, decision.category, decision.fault, history, at)
+    for before, after in zip(history.watches, watches_after(history.watches, answer, at), strict=True):
+        if after is not before:
+            unit.watch(after)
     return decision
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from policy.address import Address
 from policy.attempt import Attempt, Command
 from policy.diagnosis.category import Category, Fault
-from policy.guard import KNOWN_GOOD, Seen, Watch, watched
+from policy.guard import KNOWN_GOOD, Seen, Watch, standing, watched
 from policy.history import History
 from policy.reply import Reply
 from policy.rules.policy import Policy
@@ -33,18 +33,24 @@ def seen(attempt: Attempt, category: Category, fault: Fault, history: History, n
     recipient, reply, success = attempt.recipient, attempt.outcome, history.last_success
     if recipient is None or not isinstance(reply, Reply) or reply.is_void:
         return None
-    if success is None or not now - KNOWN_GOOD <= success <= now:
+    if success is None or not is_known_good(history, now):
         return None
     delivered = attempt.command is Command.DOT and category is Category.ACCEPTED
     failed = reply.klass == 5 and category is Category.BAD_MAILBOX and fault is Fault.RECIPIENT
     if not (delivered or failed):
         return None
     hosted = len(history.watches) > 1
-    return Seen(at=now, recipient=recipient.key, domain=recipient.domain, failed=failed, hosted=hosted)
+    days = max(1, (now - success).days)
+    return Seen(at=now, recipient=recipient.key, domain=recipient.domain, failed=failed, hosted=hosted, days=days)
 
 
-def watches_after(watches: tuple[Watch, ...], answer: Seen | None) -> tuple[Watch, ...]:
-    """Return the watches after an answer; the first is the provider's, a second the domain's."""
+def is_known_good(history: History, now: datetime) -> bool:
+    """Was mail delivered to the recipient of late?"""
+    return history.last_success is not None and now - KNOWN_GOOD <= history.last_success <= now
+
+
+def watches_after(watches: tuple[Watch, ...], answer: Seen | None, now: datetime) -> tuple[Watch, ...]:
+    """Return the watches at `now`, after an answer; the first is the provider's, a second the domain's."""
     if answer is None:
-        return watches
+        return tuple(standing(each, now) for each in watches)
     return tuple(watched(each, answer, is_domain=place > 0) for place, each in enumerate(watches))

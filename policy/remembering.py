@@ -13,7 +13,7 @@ from attrs import evolve
 from policy.attempt import Attempt
 from policy.decision import Delivered, NoteForward, OpenGuard, Scope, Strength, Strike, Suppress, Suspend, Trigger
 from policy.forward import ForwardState
-from policy.guard import UNDO, Watch
+from policy.guard import UNDO, UNDO_IN_DOMAIN, Watch
 from policy.history import (
     STRIKES_KEPT,
     TRIGGERS_KEPT,
@@ -254,9 +254,11 @@ def _suspend(shelf: Shelf, effect: Suspend, entry: Entry) -> None:
 
 
 def _quarantine(shelf: Shelf, key: str, at: datetime) -> None:
-    """Put aside what the last hour suppressed there: an outage is likelier to have made it than the truth."""
-    for each in shelf.young_suppressions(at - UNDO):
-        if each.provider == key and each.source is Source.BOUNCE and each.active(at):
+    """Put aside what was suppressed there of late: an outage is likelier to have made it than the truth."""
+    for each in shelf.young_suppressions(at - UNDO_IN_DOMAIN):
+        at_provider = each.provider == key and each.since >= at - UNDO
+        in_domain = each.provider != key and each.target.rpartition("@")[2] == key
+        if (at_provider or in_domain) and each.source is Source.BOUNCE and each.active(at):
             shelf.put_suppression(evolve(each, state=EntryState.QUARANTINED))
 
 

@@ -23,10 +23,19 @@ COMMANDS = {
     "send": ("adapters.cli.sending:send_command", "Send a message through the policy, recipient by recipient."),
     "dsn": ("adapters.cli.reports:dsn_command", "Say what delivery reports hold, and what to do about each recipient."),
     "demo": ("adapters.cli.demo:demo_command", "See it all work on a real SMTP conversation on this machine."),
-    "log": ("adapters.cli.lists:log_command", "Show the decisions that were recorded."),
-    "suppressions": ("adapters.cli.lists:suppressions_group", "Show the suppression list, or take addresses off it."),
+    "log": ("adapters.cli.ledger:log_command", "Show the decisions that were recorded, and follow them."),
+    "why": ("adapters.cli.story:why_command", "Tell the whole story of a message, attempt by attempt."),
+    "rescue": ("adapters.cli.rescue:rescue_command", "List whom a rule or an hour failed wrongly, to send to again."),
+    "suppressions": (
+        "adapters.cli.suppressions:suppressions_group",
+        "Show the suppression list, add to it, take off it, import, export, undo.",
+    ),
+    "states": (
+        "adapters.cli.states:states_group",
+        "Show what holds mail back for a while, suspensions and outage guards, and end it.",
+    ),
     "forwards": (
-        "adapters.cli.lists:forwards_group",
+        "adapters.cli.forwards:forwards_group",
         "Show the forwards that replies named, approve or reject them.",
     ),
     "init": ("adapters.cli.starting:init_command", "Write a commented rules file to start from."),

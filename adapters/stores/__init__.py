@@ -5,7 +5,10 @@ from pathlib import Path
 from policy.ports import Store
 from policy.text import clean
 
-_ALLOWED = "`sqlite:///relative.db` (three slashes), `sqlite:////absolute.db` (four) or `memory:`"
+_ALLOWED = (
+    "`sqlite:///relative.db` (three slashes), `sqlite:////absolute.db` (four), `postgresql://user@host/database`"
+    " or `memory:`"
+)
 
 
 class StoreUrlError(ValueError):
@@ -13,10 +16,11 @@ class StoreUrlError(ValueError):
 
 
 def open_store(url: str, *, must_exist: bool = False) -> Store:
-    """Return the store that `url` names; files are opened, and created, at the first use.
+    """Return the store that `url` names; files and databases are opened, and filled, at the first use.
 
     Args:
-        must_exist: a store that is not there is an error instead of a new, empty one (for commands that only read).
+        must_exist: a store that is not there is an error instead of a new, empty one (for commands that only read); at
+            once where it is a file, at the first use where it is a database.
 
     Raises:
         StoreUrlError: when the URL names no store.
@@ -32,10 +36,21 @@ def open_store(url: str, *, must_exist: bool = False) -> Store:
 
         return SqliteStore(_path(url, rest), must_exist=must_exist)
     if scheme in ("postgresql", "postgres") and colon:
-        raise StoreUrlError(f"stores of kind `postgresql` are not built yet; use {_ALLOWED}")
+        return _postgres(url, must_exist=must_exist)
     # Only the scheme is shown: what follows may hold a password.
     shown = clean(scheme if colon else url, limit=80)
     raise StoreUrlError(f"`{shown}` names no store; use {_ALLOWED}")
+
+
+def _postgres(url: str, *, must_exist: bool) -> Store:
+    try:
+        from adapters.stores.postgres import PostgresStore
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        install = "pip install 'mailverdict[postgres]'"
+        raise StoreUrlError(f"stores of kind `postgresql` need psycopg; `{install}`") from error
+    return PostgresStore(url, must_exist=must_exist)
 
 
 def _path(url: str, rest: str) -> Path:

@@ -10,20 +10,16 @@ of `policy.contract.entry`. Every look-up of a unit goes through a primary key o
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from policy.contract.entry import dump, load
-from policy.contract.mistake import ContractError
-from policy.decision import Scope
-from policy.diagnosis.category import Category
+from adapters.stores.rows import LISTS, RowUnit, loaded
 from policy.guard import Watch
-from policy.history import Entry, ForwardNote, PastStrike, PastTrigger, Progress, Suppression, Suspension
+from policy.history import Entry, ForwardNote, Suppression, Suspension
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import ShelvedUnit
 
 _T = TypeVar("_T")
 
@@ -111,7 +107,7 @@ class SqliteStore:
             self._lock.release()
 
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[Unit]:
-        unit = _SqliteUnit(connection, self._faults)
+        unit = _SqliteUnit(connection, self._faults, self._name)
         try:
             yield unit
             unit.run("COMMIT")
@@ -124,23 +120,23 @@ class SqliteStore:
 
     def suppressions(self) -> Iterator[Suppression]:
         """All entries, expired ones too, by (since, target)."""
-        return self._values(Suppression, "SELECT value FROM suppression ORDER BY since, target, scope")
+        return self._values(Suppression)
 
     def suspensions(self) -> Iterator[Suspension]:
         """All of them, past ones too, by (since, target)."""
-        return self._values(Suspension, "SELECT value FROM suspension ORDER BY since, target")
+        return self._values(Suspension)
 
     def watches(self) -> Iterator[Watch]:
         """All that the guard remembers, by key."""
-        return self._values(Watch, "SELECT value FROM watch ORDER BY key")
+        return self._values(Watch)
 
     def forwards(self) -> Iterator[ForwardNote]:
         """All notes, by (since, address)."""
-        return self._values(ForwardNote, "SELECT value FROM forward ORDER BY since, address")
+        return self._values(ForwardNote)
 
     def entries(self) -> Iterator[Entry]:
         """The ledger, by (at, attempt_id, recipient)."""
-        return self._values(Entry, "SELECT value FROM ledger ORDER BY at, attempt_id, recipient")
+        return self._values(Entry)
 
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
@@ -150,10 +146,10 @@ class SqliteStore:
                 self._writer.close()
                 self._writer = None
 
-    def _values(self, kind: type[_T], query: str) -> Iterator[_T]:
+    def _values(self, kind: type[_T]) -> Iterator[_T]:
         with self._faults(), closing(self._connection()) as connection:
-            for (text,) in connection.execute(query):
-                yield load(text, kind)
+            for (text,) in connection.execute(LISTS[kind]):
+                yield loaded(text, kind, self._name)
 
     def _connection(self) -> sqlite3.Connection:
         """Return a new connection to a file that holds our schema, which is made where there is nothing yet."""
@@ -204,8 +200,6 @@ class SqliteStore:
             yield
         except sqlite3.Error as error:
             raise StoreUnavailable(f"store `{self._name}` {self._fault(error)}") from error
-        except ContractError as error:
-            raise StoreUnavailable(f"store `{self._name}` holds a value that cannot be read: {error}") from error
 
     def _fault(self, error: sqlite3.Error) -> str:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
@@ -218,16 +212,19 @@ class SqliteStore:
         return "cannot be opened: may this user read and write it and its directory?"
 
 
-class _SqliteUnit(ShelvedUnit):
-    """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest)."""
+class _SqliteUnit(RowUnit):
+    """A unit over the writing connection."""
 
-    def __init__(self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]], name: str
+    ) -> None:
         self._connection = connection
         self._faults = faults
         self._fault: StoreUnavailable | None = None
+        self.name = name
         self.over = False
 
-    def run(self, statement: str, *values: str | int) -> list[Any]:
+    def run(self, statement: str, *values: str | int) -> sqlite3.Cursor:
         """Run one statement; after a fault all else fails too, the commit with it, even if someone swallowed it."""
         if self.over:
             raise RuntimeError("this unit has ended")
@@ -235,116 +232,15 @@ class _SqliteUnit(ShelvedUnit):
             raise self._fault
         try:
             with self._faults():
-                return self._connection.execute(statement, values).fetchall()
+                return self._connection.execute(statement, values)
         except StoreUnavailable as fault:
             self._fault = fault
             raise
 
-    def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
-        query = "SELECT value FROM ledger WHERE attempt_id = ? AND recipient = ?"
-        return self._value(Entry, query, attempt_id, recipient)
-
-    def append(self, entry: Entry) -> None:
-        key = entry.attempt_id, entry.recipient
-        if self.run("SELECT 1 FROM ledger WHERE attempt_id = ? AND recipient = ?", *key):
-            raise ValueError(f"attempt `{entry.attempt_id}` to `{entry.recipient}` is in the ledger")
-        self.run("INSERT INTO ledger VALUES (?, ?, ?, ?)", *key, _micros(entry.at), dump(entry))
-
-    def progress(self, message: str, recipient: str) -> Progress | None:
-        query = "SELECT value FROM progress WHERE message = ? AND recipient = ?"
-        return self._value(Progress, query, message, recipient)
-
-    def put_progress(self, progress: Progress) -> None:
-        self.run("REPLACE INTO progress VALUES (?, ?, ?)", progress.message, progress.recipient, dump(progress))
-
-    def last_success(self, target: str) -> datetime | None:
-        return self._time("SELECT at FROM success WHERE target = ?", target)
-
-    def put_last_success(self, target: str, at: datetime) -> None:
-        self.run("REPLACE INTO success VALUES (?, ?)", target, _micros(at))
-
-    def newest_strikes(self, target: str, count: int) -> Iterable[PastStrike]:
-        query = """SELECT message, reason, at FROM strike WHERE target = ?
-            ORDER BY at DESC, message DESC, reason DESC LIMIT ?"""
-        rows = self.run(query, target, count)
+    def rows(self, query: str, *values: str | int) -> list[Any]:
+        found = self.run(query, *values)
         with self._faults():
-            return [
-                PastStrike(
-                    target=target,
-                    message=message,
-                    reason=_REASONS.get(reason) or load(reason, Category),
-                    at=_moment(at),
-                )
-                for message, reason, at in rows
-            ]
+            return found.fetchall()
 
-    def add_strike(self, strike: PastStrike) -> None:
-        values = strike.target, strike.message, dump(strike.reason), _micros(strike.at)
-        self.run("INSERT OR IGNORE INTO strike VALUES (?, ?, ?, ?)", *values)
-
-    def drop_strikes(self, target: str) -> None:
-        self.run("DELETE FROM strike WHERE target = ?", target)
-
-    def suppression(self, scope: Scope, target: str) -> Suppression | None:
-        query = "SELECT value FROM suppression WHERE scope = ? AND target = ?"
-        return self._value(Suppression, query, scope.value, target)
-
-    def put_suppression(self, suppression: Suppression) -> None:
-        values = suppression.scope.value, suppression.target, _micros(suppression.since), dump(suppression)
-        self.run("REPLACE INTO suppression VALUES (?, ?, ?, ?)", *values)
-
-    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        rows = self.run("SELECT value FROM suppression WHERE since >= ?", _micros(since))
-        with self._faults():
-            return [load(value, Suppression) for (value,) in rows]
-
-    def suspension(self, target: str) -> Suspension | None:
-        return self._value(Suspension, "SELECT value FROM suspension WHERE target = ?", target)
-
-    def put_suspension(self, suspension: Suspension) -> None:
-        values = suspension.target, _micros(suspension.since), dump(suspension)
-        self.run("REPLACE INTO suspension VALUES (?, ?, ?)", *values)
-
-    def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
-        query = """SELECT rule, attempt, at FROM past_trigger WHERE target = ?
-            ORDER BY at DESC, rule DESC, attempt DESC LIMIT ?"""
-        rows = self.run(query, target, count)
-        return [PastTrigger(target=target, rule=rule, attempt=attempt, at=_moment(at)) for rule, attempt, at in rows]
-
-    def add_trigger(self, trigger: PastTrigger) -> None:
-        values = trigger.target, trigger.rule, trigger.attempt, _micros(trigger.at)
-        self.run("INSERT OR IGNORE INTO past_trigger VALUES (?, ?, ?, ?)", *values)
-
-    def watch_of(self, key: str) -> Watch | None:
-        return self._value(Watch, "SELECT value FROM watch WHERE key = ?", key)
-
-    def watch(self, watch: Watch) -> None:
-        self.run("REPLACE INTO watch VALUES (?, ?)", watch.key, dump(watch))
-
-    def forward(self, address: str) -> ForwardNote | None:
-        return self._value(ForwardNote, "SELECT value FROM forward WHERE address = ?", address)
-
-    def put_forward(self, note: ForwardNote) -> None:
-        self.run("REPLACE INTO forward VALUES (?, ?, ?)", note.address, _micros(note.since), dump(note))
-
-    def _value(self, kind: type[_T], query: str, *keys: str) -> _T | None:
-        rows = self.run(query, *keys)
-        with self._faults():
-            return load(rows[0][0], kind) if rows else None
-
-    def _time(self, query: str, key: str) -> datetime | None:
-        rows = self.run(query, key)
-        return _moment(rows[0][0]) if rows else None
-
-
-_REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + micros * _MICROSECOND
+    def write(self, statement: str, *values: str | int) -> int:
+        return self.run(statement, *values).rowcount

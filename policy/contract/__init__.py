@@ -1,13 +1,22 @@
 """The outside contract: plain dicts, as JSON has them, and our values.
 
-`attempt.py` and `decision.py` are what others script against; `entry.py` is the form in which stores keep values, with
-nothing lost. Nothing in `policy` imports this package but its own test kit: only the shells speak JSON.
+`attempt.py`, `decision.py` and `suppression.py` are what others script against; `entry.py` is the form in which stores
+keep values, with nothing lost. Nothing in `policy` imports this package but its own test kit: only the shells speak
+JSON.
 """
 
 from policy.contract.attempt import read_attempt, write_attempt
-from policy.contract.decision import write_decision, write_forward, write_suppression
+from policy.contract.decision import (
+    write_decision,
+    write_forward,
+    write_progress,
+    write_suppression,
+    write_suspension,
+    write_watch,
+)
 from policy.contract.entry import dump, dump_entry, load, load_entry
 from policy.contract.mistake import ContractError
+from policy.contract.suppression import read_suppression
 
 __all__ = [
     "ContractError",
@@ -16,8 +25,12 @@ __all__ = [
     "load",
     "load_entry",
     "read_attempt",
+    "read_suppression",
     "write_attempt",
     "write_decision",
     "write_forward",
+    "write_progress",
     "write_suppression",
+    "write_suspension",
+    "write_watch",
 ]

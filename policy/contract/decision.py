@@ -23,7 +23,8 @@ from policy.decision import (
     Suspend,
     Trigger,
 )
-from policy.history import ForwardNote, Suppression
+from policy.guard import Watch
+from policy.history import ForwardNote, Progress, Suppression, Suspension
 
 EFFECT_NAMES: dict[type[Effect], str] = {
     Suppress: "suppress",
@@ -79,6 +80,46 @@ def write_suppression(suppression: Suppression) -> dict[str, Any]:
         "expires_at": _plain(suppression.expires_at),
         "source": suppression.source.value,
         "state": suppression.state.value,
+        "provider": suppression.provider,
+        "note": suppression.note,
+    }
+
+
+def write_suspension(suspension: Suspension) -> dict[str, Any]:
+    """Return a suspension as `states list` shows it; `target` names (our identity, the destination)."""
+    return {
+        "kind": "suspension",
+        "target": suspension.target,
+        "reason": suspension.reason.value,
+        "rule": _rule(suspension.rule),
+        "since": write_time(suspension.since),
+        "until": write_time(suspension.until),
+        "times": suspension.times,
+    }
+
+
+def write_watch(watch: Watch) -> dict[str, Any]:
+    """Return what the outage guard knows of a provider or domain, counted; `since` is None while it is closed."""
+    return {
+        "kind": "outage-guard",
+        "target": watch.key,
+        "since": _plain(watch.open_since),
+        "failing": len(watch.failing),
+        "probes": len(watch.probes),
+    }
+
+
+def write_progress(progress: Progress) -> dict[str, Any]:
+    """Return how far a message has come with a recipient; `retry_at` is None when it is not due again."""
+    return {
+        "attempts": progress.attempts,
+        "first_attempt_at": write_time(progress.first_attempt_at),
+        "last_at": write_time(progress.last_at),
+        "action": progress.action.value,
+        "final": progress.final,
+        "retry_at": _plain(progress.retry_at),
+        "custody": progress.custody.value,
+        "guarded": progress.guarded,
     }
 
 

@@ -21,7 +21,20 @@ import attrs
 from policy.address import NULL_SENDER
 from policy.attempt import Attempt, Command, Failure
 from policy.decide import decide
-from policy.decision import Action, Alert, Decision, Delivered, Effect, NoteForward, Scope, Strike, Suppress, Suspend
+from policy.decision import (
+    Action,
+    Alert,
+    CloseGuard,
+    Decision,
+    Delivered,
+    Effect,
+    NoteForward,
+    OpenGuard,
+    Scope,
+    Strike,
+    Suppress,
+    Suspend,
+)
 from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
 from policy.diagnosis.diagnose import diagnose
 from policy.engine import progress_after
@@ -97,7 +110,7 @@ def law_3_transient(policy: Policy, attempt: Attempt, history: History, now: dat
             terms = rule_of(policy, decision).then.suppress
             assert terms is not None
             assert terms.strikes > 1
-            start = max(now, _first(attempt, history, now))
+            start = max(now, first_attempt(attempt, history.progress, now))
             before = [
                 strike.at
                 for strike in history.strikes
@@ -159,7 +172,8 @@ def law_6_reasons(policy: Policy, attempt: Attempt, history: History, now: datet
     assert all(each.says for each in decision.evidence)
     assert decision.policy_version == policy.version
     if decision.action not in (rule.then.action, Action.HARD_BOUNCE):  # then it says why
-        assert decision.evidence[-1].kind in (EvidenceKind.LAW, EvidenceKind.HISTORY)
+        said = [each.kind for each in decision.evidence if each.kind is not EvidenceKind.OBSERVED]
+        assert said[-1] in (EvidenceKind.LAW, EvidenceKind.HISTORY, EvidenceKind.GUARD)
 
 
 def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
@@ -167,7 +181,7 @@ def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: d
 
     That time depends on the first attempt only; a hold consumes none of it.
     """
-    first = _first(attempt, history, now)
+    first = first_attempt(attempt, history.progress, now)
     attempt = attrs.evolve(attempt, first_attempt_at=first)
     former: Decision | None = None
     for _ in range(CHAIN):
@@ -196,7 +210,7 @@ def _keeps_its_end(policy: Policy, attempt: Attempt, history: History, now: date
         message=attempt.message,
         recipient="",
         attempts=0,
-        first_attempt_at=_first(attempt, history, now),
+        first_attempt_at=first_attempt(attempt, history.progress, now),
         held=timedelta(0),
         last_at=now,
         action=Action.RETRY,
@@ -253,6 +267,25 @@ def law_12_determinism(policy: Policy, attempt: Attempt, history: History, now: 
     assert repr(once) == repr(again)
 
 
+def law_16_outage_guard(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """While the outage guard is open for a key, no reply suppresses anything for it; what opens or closes is told once.
+
+    It only keeps from suppressing: any other decision, and every time, is what it would be without it.
+    """
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    changes = [each for each in decision.effects if isinstance(each, OpenGuard | CloseGuard)]
+    is_open = {each.key: each.is_open for each in history.watches}
+    for change in changes:
+        assert is_open[change.key] is isinstance(change, CloseGuard)
+        is_open[change.key] = isinstance(change, OpenGuard)
+    assert not (decision.suppress and any(is_open.values()))
+    assert sum(isinstance(each, Alert) and each.to == "guard" for each in decision.effects) == len(changes)
+    plain = decide(policy, attempt, attrs.evolve(history, watches=()), now=now, spread=spread)
+    if not plain.suppress:
+        assert (decision.action, decision.final) == (plain.action, plain.final)
+        assert (decision.retry_at, decision.give_up_at) == (plain.retry_at, plain.give_up_at)
+
+
 def law_17_safe_output(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
     """No output field carries control characters, bidi overrides or unbounded text from a reply."""
     decision = decide(policy, attempt, history, now=now, spread=spread)
@@ -287,6 +320,7 @@ LAWS: tuple[Law, ...] = (
     law_8_forward_paths,
     law_9_null_sender,
     law_12_determinism,
+    law_16_outage_guard,
     law_17_safe_output,
     law_code_over_status,
 )
@@ -322,11 +356,6 @@ def _targets(attempt: Attempt) -> dict[Scope, str]:
 def _against(decision: Decision) -> list[Suppress | Strike]:
     """What the decision holds against the recipient."""
     return [effect for effect in decision.effects if isinstance(effect, Suppress | Strike)]
-
-
-def _first(attempt: Attempt, history: History, now: datetime) -> datetime:
-    """When the message was first tried."""
-    return first_attempt(attempt, history.progress, now)
 
 
 def _most_apart(times: list[datetime], apart: timedelta) -> int:

@@ -12,7 +12,8 @@ from policy.address import NULL_SENDER, Address, parse_address
 from policy.attempt import Attempt, Command, Custody, Failure
 from policy.decision import Action, RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
-from policy.history import ForwardNote, History, PastStrike, Progress, Suppression
+from policy.guard import Seen, Watch, watched
+from policy.history import ForwardNote, History, PastStrike, PastTrigger, Progress, Suppression, Suspension
 from policy.reply import parse_reply
 from policy.testing import replies, values
 from policy.text import clean
@@ -30,7 +31,7 @@ RECIPIENTS = tuple(
 SENDERS = (NULL_SENDER, None, *map(parse_address, ["news@sender.example", "bills@sender.example", "a@other.example"]))
 HOSTS = (None, "mx.example.org", "aspmx.l.google.com", "x.mail.protection.outlook.com", "mta5.am0.yahoodns.net")
 STREAMS = (None, "bulk", "otp", "transactional")
-DAY = timedelta(days=1)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 class Scenario(NamedTuple):
@@ -93,10 +94,15 @@ class _Past:
     last_success: timedelta | None
     suppressions: Sequence[tuple[Strength, int, int | None]]  # (strength, days since, days until it expires)
     forward: ForwardNote | None
+    watches: Sequence[tuple[bool, timedelta, Sequence[bool]]]  # (open?, since when, which known-good recipients failed)
+    suspension: tuple[str, timedelta, timedelta, int] | None  # (rule, since when, how much longer, how often)
+    triggers: Sequence[tuple[str, timedelta]]
 
 
 _ago = st.sampled_from([timedelta(0), timedelta(hours=1), DAY, 2 * DAY, 8 * DAY, 30 * DAY, 100 * DAY, -DAY])
 _gone = st.sampled_from([timedelta(0), timedelta(hours=1), DAY, 3 * DAY, 5 * DAY, 30 * DAY])
+_recent = st.sampled_from([timedelta(0), MINUTE, 15 * MINUTE, 16 * MINUTE, -MINUTE])
+_suspending = st.sampled_from(["rate-limited", "blocked", "not-authenticated", "blocked-for-now", "wicked"])
 _pasts = st.builds(
     _Past,
     strikes=st.lists(
@@ -123,6 +129,14 @@ _pasts = st.builds(
         st.tuples(st.sampled_from(Strength), st.sampled_from([1, 4, 90]), st.sampled_from([None, -1, 5])), max_size=2
     ),
     forward=st.none() | values.forward_notes(),
+    watches=st.lists(
+        st.tuples(
+            st.booleans(), _gone, st.lists(st.booleans(), max_size=6) | st.sampled_from([[True] * 12, [False] * 12])
+        ),
+        max_size=2,
+    ),
+    suspension=st.none() | st.tuples(_suspending, _gone, _ago, st.sampled_from([1, 2, 9, 1000])),
+    triggers=st.lists(st.tuples(_suspending, _recent), max_size=30),
 )
 
 
@@ -153,6 +167,38 @@ def _history(past: _Past, attempt: Attempt, now: datetime) -> History:
         strikes=tuple(sorted(strikes, key=lambda each: each.at)),
         suppressions=tuple(suppressions),
         forward=past.forward,
+        watches=_watches(past, recipient, now),
+        suspension=_suspension(past, now),
+        triggers=tuple(
+            PastTrigger(target="sender.example>dest.example", rule=rule, at=now - ago, attempt=f"t{number}")
+            for number, (rule, ago) in enumerate(sorted(past.triggers, key=lambda each: -each[1]))
+        ),
+    )
+
+
+def _watches(past: _Past, recipient: Address, now: datetime) -> tuple[Watch, ...]:
+    """One of the provider and one of the domain, after some answers of the last minutes."""
+    found: list[Watch] = []
+    for key, (is_open, ago, answers) in zip(("a-provider", recipient.domain), past.watches, strict=False):
+        watch = Watch(key=key, open_since=now - ago if is_open else None)
+        for number, failed in enumerate(answers):
+            here = Seen(at=now - MINUTE, recipient=f"{number}@example.net", domain=f"{number}.example", failed=failed)
+            watch = watched(watch, here, is_domain=bool(found))
+        found.append(watch)
+    return tuple(found)
+
+
+def _suspension(past: _Past, now: datetime) -> Suspension | None:
+    if past.suspension is None:
+        return None
+    rule, ago, left, times = past.suspension
+    return Suspension(
+        target="sender.example>dest.example",
+        rule=RuleRef(rule, "rules.yaml", 1),
+        reason=Category.RATE_LIMITED,
+        since=now - ago,
+        until=max(now - ago, now + left),
+        times=times,
     )
 
 

@@ -14,43 +14,33 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from policy.decision import (
     Delivered,
-    NoteForward,
-    OpenGuard,
     RuleRef,
     Scope,
     Strength,
     Suppress,
     Suspend,
-    Trigger,
 )
 from policy.diagnosis.category import Category
-from policy.forward import ForwardState, UntrustedPath
-from policy.guard import Seen, Watch, watched
 from policy.history import (
     STRIKES_KEPT,
-    TRIGGERS_KEPT,
     Entry,
     EntryState,
-    ForwardNote,
     History,
     HistoryKey,
-    Source,
     Suppression,
 )
 from policy.ports import Store, StoreUnavailable
-from policy.reply import parse_reply
+from policy.testing.state_contract import StateContract
 from policy.testing.store_lines import (
     DOMAIN,
     HOUR,
     JO,
     KEY,
-    MINUTE,
     NOTHING,
     PAIR,
     START,
@@ -61,13 +51,13 @@ from policy.testing.store_lines import (
     several_units,
     strike,
     suppress,
-    suppression,
 )
 from policy.testing.store_model import StoreModel
 from policy.testing.values import entries
 from policy.text import clean
 
 MakeStore: TypeAlias = Callable[[], Store]
+ACTIVE, RELEASED = EntryState.ACTIVE, EntryState.RELEASED
 
 # `make_store` is one fixture for all examples, but each example makes a store of its own; an example that broke one
 # store may well be tried on another; disks have no deadline.
@@ -80,7 +70,7 @@ class _Crash(Exception):
     """Whatever ends a block early."""
 
 
-class StoreContract:
+class StoreContract(StateContract):
     """Inherit, give `make_store`, and override `reopen` where another process sees the same data."""
 
     @pytest.fixture
@@ -282,12 +272,16 @@ class StoreContract:
         commit(store, entry("a", expired, at=START + HOUR), entry("b", suppress(target="z"), suppress(target="b")))
         assert [each.target for each in store.suppressions()] == ["b", "z", JO]
 
-    def test_a_released_target_has_neither_suppressions_nor_strikes(self, store: Store) -> None:
+    def test_a_released_target_keeps_its_entry_as_released_and_no_strikes(self, store: Store) -> None:
         commit(store, entry("a", suppress(), strike()), entry("b", suppress(target="ed@example.org")))
         with store.unit() as unit:
             assert (unit.release(JO), unit.release(JO), unit.release("nobody@example.org")) == (1, 0, 0)
-        assert (history(self.reopen(store)).suppressions, history(store).strikes) == ((), ())
-        assert [each.target for each in store.suppressions()] == ["ed@example.org"]
+        seen = self.reopen(store)
+        assert (history(seen).strikes, [each.state for each in history(seen).suppressions]) == ((), [RELEASED])
+        assert [(each.target, each.active(START)) for each in seen.suppressions()] == [
+            ("ed@example.org", True),
+            (JO, False),
+        ]
 
     def test_strikes_stay_after_a_suppression(self, store: Store) -> None:
         commit(store, entry("a", strike(), suppress()))
@@ -302,9 +296,10 @@ class StoreContract:
     @pytest.mark.parametrize("strength", Strength)
     def test_a_success_lifts_a_weak_suppression_and_no_other(self, store: Store, strength: Strength) -> None:
         commit(store, entry("a", suppress(strength)), entry("b", Delivered(target=JO)))
-        assert len(list(store.suppressions())) == (0 if strength is Strength.WEAK else 1)
+        (kept,) = self.reopen(store).suppressions()
+        assert kept.state is (RELEASED if strength is Strength.WEAK else ACTIVE)
         commit(store, entry("c", suppress(strength)))
-        assert len(list(store.suppressions())) == 1
+        assert [each.state for each in store.suppressions()] == [ACTIVE]
 
     def test_a_success_lifts_no_suppression_of_a_domain(self, store: Store) -> None:
         wide = suppress(Strength.WEAK, target=DOMAIN, scope=Scope.DOMAIN)
@@ -315,131 +310,6 @@ class StoreContract:
         success = Delivered(target=JO)
         commit(store, entry("a", success, at=START + HOUR), entry("b", success))
         assert history(store).last_success == START + HOUR
-
-    # -- forwards and suspensions ---------------------------------------------------------------------------------
-
-    def test_a_forward_note_is_pending_and_the_same_path_keeps_its_time(self, store: Store) -> None:
-        told = note("a@new.example")
-        commit(store, entry("a", told), entry("b", told, at=START + HOUR))
-        kept = ForwardNote(
-            address=JO,
-            forward_path=UntrustedPath(clean("a@new.example")),
-            state=ForwardState.PENDING,
-            reply=clean("550 5.1.1 no such user"),
-            since=START,
-        )
-        assert (history(store).forward, list(store.forwards())) == (kept, [kept])
-
-    def test_what_a_person_said_of_a_note_stays_until_another_path_comes(self, store: Store) -> None:
-        commit(store, entry("a", note("a@new.example")))
-        with store.unit() as unit:
-            assert unit.judge(JO, "a@new.example", ForwardState.APPROVED)
-            assert not unit.judge(JO, "b@new.example", ForwardState.REJECTED)
-            assert not unit.judge("nobody@example.org", "a@new.example", ForwardState.APPROVED)
-        commit(store, entry("b", note("a@new.example")))
-        assert [each.state for each in self.reopen(store).forwards()] == [ForwardState.APPROVED]
-        commit(store, entry("c", note("b@new.example")))
-        assert [each.state for each in store.forwards()] == [ForwardState.PENDING]
-
-    def test_another_path_replaces_the_note(self, store: Store) -> None:
-        commit(store, entry("a", note("a@new.example")), entry("b", note("b@new.example"), at=START + HOUR))
-        (kept,) = store.forwards()
-        assert (kept.forward_path.quoted, kept.since) == ("b@new.example", START + HOUR)
-
-    def test_a_path_noted_for_nobody_is_kept_in_the_ledger_only(self, store: Store) -> None:
-        line = entry("a", NoteForward(address=None, forward_path=UntrustedPath(clean("a@new.example"))))
-        commit(store, line)
-        assert (list(store.forwards()), list(store.entries())) == ([], [line])
-
-    def test_a_note_quotes_the_reply_that_named_the_path(self, store: Store) -> None:
-        rcpt = parse_reply("251 User not local; will forward to <a@new.example>")
-        line = entry("a", note("a@new.example"), outcome=parse_reply("250 queued"))
-        commit(store, attrs.evolve(line, attempt=attrs.evolve(line.attempt, rcpt_reply=rcpt)))
-        assert [each.reply for each in store.forwards()] == [str(rcpt)]
-
-    def test_the_later_end_of_a_suspension_wins(self, store: Store) -> None:
-        long, short = (Suspend(target=PAIR, until=START + hours * HOUR) for hours in (2, 1))
-        commit(store, entry("a", long), entry("b", short, at=START + HOUR))
-        suspension = history(store).suspension
-        assert suspension is not None
-        assert (suspension.since, suspension.until) == (START, START + 2 * HOUR)
-        assert list(self.reopen(store).suspensions()) == [suspension]
-
-    def test_a_suspension_can_be_ended_once(self, store: Store) -> None:
-        commit(store, entry("a", Suspend(target=PAIR, until=START + 2 * HOUR)))
-        with store.unit() as unit:
-            assert unit.cancel(PAIR, START + HOUR)
-            assert not unit.cancel(PAIR, START + HOUR)
-            assert not unit.cancel("nobody", START)
-        suspension = history(store).suspension
-        assert suspension is not None
-        assert not suspension.active(START + HOUR)
-
-    def test_a_trigger_counts_once_an_attempt_and_only_the_newest_are_told(self, store: Store) -> None:
-        trigger = Trigger(target=PAIR, rule="r", count=1, needed=2)
-        many = [entry(f"t{number}", trigger, at=START + number * MINUTE) for number in range(TRIGGERS_KEPT + 3)]
-        commit(store, *many)
-        known = history(store).triggers
-        assert [each.attempt for each in known] == [f"t{number}" for number in range(3, TRIGGERS_KEPT + 3)]
-
-    # -- the guard ------------------------------------------------------------------------------------------------
-
-    def test_a_watch_is_kept_as_it_was_and_replaced_by_the_next(self, store: Store) -> None:
-        seen = Seen(at=START, recipient=JO, domain=DOMAIN, failed=True)
-        first = watched(Watch(key="google"), seen)
-        second = watched(first, attrs.evolve(seen, at=START + HOUR, failed=False))
-        for each in (first, second):
-            with store.unit() as unit:
-                unit.watch(each)
-        assert list(self.reopen(store).watches()) == [second]
-        key = attrs.evolve(KEY, watches=("google", "other"))
-        assert history(store, key).watches == (second, Watch(key="other"))
-
-    def test_an_outage_puts_aside_what_the_last_hour_suppressed_there(self, store: Store) -> None:
-        def line(id_: str, target: str, at: datetime, provider: str) -> Entry:
-            return attrs.evolve(entry(id_, suppress(target=target), at=at), provider=provider)
-
-        commit(
-            store,
-            line("a", "old@x.org", START, "google"),
-            line("b", "new@x.org", START + HOUR, "google"),
-            line("c", "other@x.org", START + HOUR, "yahoo"),
-            entry("d", OpenGuard(key="google"), at=START + HOUR + HOUR / 2),
-        )
-        states = {each.target: each.state for each in store.suppressions()}
-        quarantined = [target for target, state in states.items() if state is EntryState.QUARANTINED]
-        assert quarantined == ["new@x.org"]
-
-    # -- what a person says ---------------------------------------------------------------------------------------
-
-    def test_what_a_person_enters_stands_against_any_bounce(self, store: Store) -> None:
-        mine = suppression(source=Source.MANUAL)
-        with store.unit() as unit:
-            assert unit.put(mine)
-        commit(store, entry("a", suppress(Strength.PERMANENT), at=START + HOUR), entry("b", Delivered(target=JO)))
-        assert list(store.suppressions()) == [mine]
-
-    def test_undo_releases_what_bounces_made_since_then_and_nothing_else(self, store: Store) -> None:
-        with store.unit() as unit:
-            unit.put(suppression(target="m@x.org", source=Source.COMPLAINT, since=START + HOUR))
-        commit(
-            store,
-            entry("a", suppress(target="old@x.org")),
-            attrs.evolve(entry("b", suppress(target="b@x.org"), at=START + HOUR), provider="google"),
-            attrs.evolve(entry("c", suppress(target="c@x.org"), at=START + HOUR), provider="yahoo"),
-        )
-        now = START + 2 * HOUR
-        with store.unit() as unit:
-            assert unit.undo(since=START + HOUR, provider=None, rule="other", now=now) == []
-            (undone,) = unit.undo(since=START + HOUR, provider="google", rule="r", now=now)
-        assert undone.target == "b@x.org"
-        with store.unit() as unit:
-            assert [each.target for each in unit.undo(since=START, provider=None, rule=None, now=now)] == [
-                "old@x.org",
-                "c@x.org",
-            ]
-        active = [each.target for each in self.reopen(store).suppressions() if each.active(now)]
-        assert active == ["m@x.org"]
 
     # -- all of it ------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from policy.decision import (
     Trigger,
 )
 from policy.forward import ForwardState
-from policy.guard import UNDO, Watch
+from policy.guard import UNDO, UNDO_IN_DOMAIN, Watch
 from policy.history import (
     STRIKES_KEPT,
     TRIGGERS_KEPT,
@@ -115,9 +115,11 @@ class StoreModel:
         for entry, effect in self._all_effects():
             if kept is not None and self._wrong(kept, entry, effect):
                 kept = evolve(kept, state=EntryState.RELEASED)
-            outage = isinstance(effect, OpenGuard) and kept is not None and kept.provider == effect.key
-            if kept is not None and outage and entry.at - UNDO <= kept.since and kept.active(entry.at):
-                kept = evolve(kept, state=EntryState.QUARANTINED)
+            if kept is not None and isinstance(effect, OpenGuard) and kept.active(entry.at):
+                young = UNDO_IN_DOMAIN if target.endswith(effect.key) and kept.provider != effect.key else UNDO
+                here = effect.key in (kept.provider, target.rpartition("@")[2])
+                if here and entry.at - young <= kept.since:
+                    kept = evolve(kept, state=EntryState.QUARANTINED)
             if isinstance(effect, Suppress) and (effect.scope, effect.target) == (scope, target):
                 sure = _RANK[effect.strength], effect.until or _NEVER
                 old = (0, _NEVER) if kept is None else (_RANK[kept.strength], kept.expires_at or _NEVER)

@@ -294,7 +294,8 @@ def test_an_effect_shows_what_it_does_in_plain_words() -> None:
 @given(values.suppressions())
 def test_a_suppression_is_written_as_the_list_shows_it(suppression: Suppression) -> None:
     written = write_suppression(suppression)
-    assert " ".join(written) == "address scope strength reason rule reply since expires_at"
+    keys = "address scope strength reason rule reply since expires_at source state provider note"
+    assert " ".join(written) == keys
     assert written["address"] == suppression.target
     assert (written["expires_at"] is None) == (suppression.expires_at is None)
     assert json.loads(json.dumps(written)) == written

@@ -24,6 +24,7 @@ from policy.reply import Flaw, parse_reply
 from policy.rules.policy import Policy
 from policy.rules.source import RulesError, RulesFile, build_policy, load_policy
 from policy.testing import replies
+from policy.testing.files import operator_files, operator_policy
 from policy.testing.laws import (
     LAWS,
     STRIKING,
@@ -35,7 +36,7 @@ from policy.testing.laws import (
     law_9_null_sender,
     law_17_safe_output,
 )
-from policy.testing.scenarios import NOW, RECIPIENTS, SENDERS, Scenario, operator_files, operator_policy, scenarios
+from policy.testing.scenarios import NOW, RECIPIENTS, SENDERS, Scenario, scenarios
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = load_policy()

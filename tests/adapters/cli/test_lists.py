@@ -21,7 +21,7 @@ REPLIES = {
     "bare@x.example": "550",
     "bob@x.example": "550 5.7.1 blocked by policy",
 }
-LISTS = [("log",), ("suppressions", "list"), ("forwards", "list")]
+LISTS = [("log",), ("suppressions", "list"), ("forwards", "list"), ("states", "list")]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,8 @@ def test_the_log_can_be_cut_to_a_recipient_and_to_the_newest(document: Document)
 
 def test_suppressions_have_the_keys_of_the_contract_the_oldest_first(document: Document) -> None:
     entries = document("suppressions", "list", *STORE, "--now", "2026-01-01T01:00:00Z")
-    keys = ["address", "scope", "strength", "reason", "rule", "reply", "since", "expires_at"]
+    keys = ["address", "scope", "strength", "reason", "rule", "reply", "since", "expires_at", "source", "state"]
+    keys += ["provider", "note"]
     assert [list(each) for each in entries] == [keys, keys]
     assert [each["address"] for each in entries] == ["ghost@x.example", "bare@x.example"]
     assert entries[0]["rule"]["id"] == "no-such-mailbox"

@@ -361,16 +361,10 @@ def test_any_other_url_is_refused_with_what_is_allowed(url: str) -> None:
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("url", ["postgresql://jo:secret@db/mail", "mysql://jo:secret@db/mail"])
-def test_a_refused_url_does_not_show_its_password(url: str) -> None:
+def test_a_refused_url_does_not_show_its_password() -> None:
     with pytest.raises(StoreUrlError) as caught:
-        open_store(url)
+        open_store("mysql://jo:secret@db/mail")
     assert "secret" not in str(caught.value)
-
-
-def test_postgresql_is_said_to_be_missing() -> None:
-    with pytest.raises(StoreUrlError, match="not built yet"):
-        open_store("postgresql://db/mail")
 
 
 def test_a_store_that_another_process_made_in_the_meantime_is_used_as_it_is(path: Path) -> None:

@@ -1,0 +1,166 @@
+"""`mailverdict log`: the decisions that were recorded, cut to a recipient, a domain, a rule or a time, and followed."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import define, field, frozen
+
+from adapters.cli.common import USAGE, clock, fail, format_option, now_option, safe, store_option, the_store
+from adapters.cli.listing import print_array, print_pages, rule_option, since, when_option
+from policy import Store
+from policy.address import parse_domain
+from policy.contract import write_decision
+from policy.contract.times import write_time
+from policy.history import Entry
+from policy.text import TEXT_LIMIT
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+LATE = timedelta(hours=1)  # an attempt that is told later than this after it was made is not followed
+_POLL = 1.0  # seconds from one look at the store to the next, at least
+
+
+@frozen(kw_only=True)
+class Filter:
+    """Which lines of the ledger are meant; None: any."""
+
+    recipient: str | None = None
+    domain: str | None = None
+    rule: str | None = None
+    since: datetime | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Is this line meant?"""
+        return (
+            (self.since is None or entry.at >= self.since)
+            and self.recipient in (None, entry.recipient)
+            and self.domain in (None, entry.recipient.rpartition("@")[2])
+            and self.rule in (None, entry.decision.rule.id)
+        )
+
+
+@click.command(
+    "log",
+    epilog="""\b
+Examples:
+  mailverdict log --last 20
+  mailverdict log --to jo@example.com --format json
+  mailverdict log --domain example.com --rule no-such-mailbox --since 2h
+
+\b
+To watch it grow (JSON is then one decision a line):
+  mailverdict log --last 5 --follow""",
+)
+@click.option("--to", "--recipient", "recipient", metavar="ADDRESS", help="Only attempts to this recipient.")
+@click.option("--domain", metavar="NAME", help="Only attempts to recipients of this domain.")
+@rule_option
+@when_option("--since", "Only attempts made since then")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N.  [default: all]")
+@click.option("--follow", is_flag=True, help="Then wait for more, and show each as it comes, until interrupted.")
+@now_option
+@store_option
+@format_option
+def log_command(*, last: int | None, follow: bool, now: datetime | None, store_url: str, form: str, **cut: Any) -> None:
+    """Show the decisions that were recorded, the oldest first."""
+    chosen = _filter(clock(now), **cut)
+    with the_store(store_url, must_exist=True) as store:
+        if follow:
+            _follow(store, chosen, last, form)
+            return
+        entries: Iterable[Entry] = filter(chosen.fits, store.entries())
+        if last is not None:
+            entries = deque(entries, maxlen=last)
+        if form == "json":
+            print_array(write_entry(each) for each in entries)
+        else:
+            print_pages(("at (UTC)", "recipient", "they said", "decision", "rule"), map(_row, entries))
+
+
+def _filter(
+    at: datetime, *, recipient: str | None, domain: str | None, rule: str | None, since_: datetime | timedelta | None
+) -> Filter:
+    from adapters.cli.planning import address
+
+    try:
+        name = None if domain is None else parse_domain(domain)
+    except ValueError as error:
+        fail(USAGE, str(error))
+    key = None if recipient is None else address(recipient).key
+    return Filter(recipient=key, domain=name, rule=rule, since=since(since_, at))
+
+
+def write_entry(entry: Entry) -> dict[str, Any]:
+    """A line of the ledger: the decision, and what it was about."""
+    return {
+        "id": entry.attempt_id,
+        "at": write_time(entry.at),
+        "recipient": entry.recipient or None,
+        "message_id": entry.progress.message,
+        "attempt": entry.progress.attempts,
+        "outcome": str(getattr(entry.attempt.outcome, "value", entry.attempt.outcome)),
+        **write_decision(entry.decision),
+    }
+
+
+def _row(entry: Entry) -> "tuple[str | Text, ...]":
+    from adapters.cli.show import coloured, said
+
+    decision = entry.decision
+    at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
+    return at, entry.recipient, said(entry.attempt), coloured(decision.action), str(decision.rule)
+
+
+@define
+class Tail:
+    """What of a ledger was not seen yet, at each look; what is told late is found within `LATE`."""
+
+    _horizon: datetime | None = None
+    _seen: dict[tuple[str, str], datetime] = field(factory=dict)
+
+    def fresh(self, entries: Iterable[Entry], now: datetime) -> Iterator[Entry]:
+        """Yield the entries, in the ledger's order, that no earlier look yielded."""
+        newest = None if self._horizon is None else self._horizon + LATE
+        for each in entries:
+            key = each.attempt_id, each.recipient
+            if (self._horizon is not None and each.at < self._horizon) or key in self._seen:
+                continue
+            # A time that is still to come is a wrong clock: it must not hide what comes at the right time.
+            at = min(each.at, now)
+            newest = at if newest is None else max(newest, at)
+            self._seen[key] = each.at
+            self._forget(newest - LATE)
+            yield each
+        self._horizon = None if newest is None else newest - LATE
+
+    def _forget(self, horizon: datetime) -> None:
+        while self._seen and next(iter(self._seen.values())) < horizon:
+            del self._seen[next(iter(self._seen))]
+
+
+def _follow(store: Store, chosen: Filter, last: int | None, form: str) -> None:
+    """Print what is there and then what comes; a look takes at most half of the time, however long the ledger is."""
+    tail = Tail()
+    try:
+        while True:
+            began = time.monotonic()
+            fresh = (each for each in tail.fresh(store.entries(), datetime.now(UTC)) if chosen.fits(each))
+            _print_lines(fresh if last is None else deque(fresh, maxlen=last), form)
+            last = None  # of what was there only
+            time.sleep(max(_POLL, time.monotonic() - began))
+    except KeyboardInterrupt:
+        return
+
+
+def _print_lines(entries: Iterable[Entry], form: str) -> None:
+    if form == "json":
+        from adapters.cli.show import print_json_lines
+
+        print_json_lines(map(write_entry, entries))
+        return
+    for entry in entries:
+        click.echo("  ".join(safe(cell, TEXT_LIMIT) for cell in _row(entry)))

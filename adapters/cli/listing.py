@@ -1,0 +1,180 @@
+"""What the lists share: times and spans as options, targets as arguments, and an output that starts before it ends."""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import wraps
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from attrs import frozen
+
+from adapters.cli.common import USAGE, fail
+from policy.address import parse_address, parse_domain
+from policy.contract.times import read_time
+from policy.decision import RuleRef
+from policy.history import Suppression
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_SPAN = re.compile(r"(?:[0-9]{1,6}[smhdw])+")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_PAGE = 1000  # rows of one table: the columns of a page have one width, and no more is in memory
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _when(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | timedelta | None:
+    if value is None:
+        return None
+    if _SPAN.fullmatch(value):
+        parts = re.findall(r"([0-9]+)([smhdw])", value)
+        return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta(0))
+    try:
+        return read_time(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, nor a span such as 2h or 7d", ctx, param) from None
+
+
+def when_option(name: str, words: str) -> Callable[[F], F]:
+    """An option that takes a time, or how long ago that is; see `since`."""
+    own = name.removeprefix("--").replace("-", "_") + "_"
+    return click.option(name, own, metavar="TIME|SPAN", callback=_when, help=f"{words} (RFC 3339, or as 2h or 7d ago).")
+
+
+def since(value: datetime | timedelta | None, now: datetime) -> datetime | None:
+    """The time that a `when_option` names; None when it was not given."""
+    try:
+        return now - value if isinstance(value, timedelta) else value
+    except OverflowError:
+        fail(USAGE, "that is too long ago")
+
+
+provider_option = click.option(
+    "--provider",
+    metavar="NAME",
+    help="Only of this provider of the rules, such as google; for a domain of no provider, the domain.",
+)
+rule_option = click.option("--rule", metavar="ID", help="Only what this rule decided.")
+
+
+@frozen
+class Choice:
+    """Which entries of the suppression list are meant; None: any.
+
+    Args:
+        since: from this time on, or so long ago.
+    """
+
+    since: datetime | timedelta | None = None
+    provider: str | None = None
+    rule: str | None = None
+
+    def entries(self, suppressions: Iterable[Suppression], now: datetime) -> Iterator[Suppression]:
+        """Yield those that are meant."""
+        start = since(self.since, now)
+        for each in suppressions:
+            young = start is None or each.since >= start
+            if young and self.provider in (None, each.provider) and self.rule in (None, each.rule.id):
+                yield each
+
+
+def choice_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that make a `Choice`, given to the command as `choice`."""
+
+    @wraps(command)
+    def chosen(
+        *args: Any, since_: datetime | timedelta | None, provider: str | None, rule: str | None, **rest: Any
+    ) -> None:
+        command(*args, choice=Choice(since_, provider, rule), **rest)
+
+    return when_option("--since", "Only those made since then")(provider_option(rule_option(chosen)))
+
+
+def table_format_option(default: str) -> Callable[[F], F]:
+    """`--format` of what another program, or a spreadsheet, takes in."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json", "csv"]),
+        default=default,
+        show_default=True,
+        help="Text for people, JSON lines or CSV for programs.",
+    )
+
+
+def target_key(text: str) -> str:
+    """Read an address or a domain given as an argument, or end the command."""
+    try:
+        return parse_address(text).key if "@" in text else parse_domain(text)
+    except ValueError as error:
+        fail(USAGE, str(error))
+
+
+def show(
+    form: str, documents: Iterable[object], columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]
+) -> None:
+    """Print a list that is in memory, as one JSON array or as a table."""
+    if form == "json":
+        print_array(documents)
+    else:
+        from adapters.cli.show import table
+
+        table("", columns, rows)
+
+
+def print_array(documents: Iterable[object]) -> None:
+    """Print a JSON array, an element at a time: a ledger need not fit into memory."""
+    opened = False
+    for document in documents:
+        text = json.dumps(document, indent=2).replace("\n", "\n  ")  # no line end within a JSON string
+        sys.stdout.write(f"{',' if opened else '['}\n  {text}")
+        opened = True
+    sys.stdout.write("\n]\n" if opened else "[]\n")
+    sys.stdout.flush()
+
+
+def print_pages(columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]) -> None:
+    """Print rows as tables of a page each; at least one, so that an empty list shows its columns."""
+    from adapters.cli.show import table
+
+    pages = batches(rows, _PAGE)
+    table("", columns, next(pages, []))
+    for page in pages:
+        table("", columns, page)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print CSV with a header."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    sys.stdout.flush()
+
+
+def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The values in lists of `size`, the last one shorter."""
+    rest = iter(values)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def is_attended() -> bool:
+    """Can somebody be asked?"""
+    return sys.stdin.isatty()
+
+
+def place(rule: RuleRef) -> str:
+    """A rule with its place, for a person; what was entered by hand has none."""
+    return str(rule) if rule.line else " ".join(filter(None, (rule.id, rule.file)))
+
+
+def until(moment: datetime | None) -> str:
+    """When an entry ends, for a table."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "released by a person"

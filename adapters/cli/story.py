@@ -1,0 +1,151 @@
+"""`mailverdict why`: the story of a message, recipient by recipient, attempt by attempt, and how it stands now."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from adapters.cli.common import (
+    FINDINGS,
+    clock,
+    fail,
+    format_option,
+    now_option,
+    rules_option,
+    safe,
+    store_option,
+    the_policy,
+    the_store,
+)
+from adapters.cli.ledger import write_entry
+from adapters.cli.listing import place, until
+from adapters.cli.states import guard_words, suspension_words
+from policy import Action, Store
+from policy.attempt import ident
+from policy.contract import write_progress, write_suppression, write_suspension, write_watch
+from policy.engine import history_key
+from policy.guard import standing
+from policy.history import Entry, History, Progress
+from policy.text import TEXT_LIMIT
+
+
+@click.command(
+    "why",
+    epilog="""\b
+Examples:
+  mailverdict why order-17
+  mailverdict why order-17 --to jo@example.com --format json""",
+)
+@click.argument("message", metavar="MESSAGE")
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only the story of this recipient.")
+@now_option
+@store_option
+@rules_option
+@format_option
+def why_command(
+    message: str, recipient: str | None, now: datetime | None, store_url: str, rules: tuple[str, ...], form: str
+) -> None:
+    """Tell the story of MESSAGE, by the message's id or that of one of its attempts.
+
+    Each attempt in order: what they said, what was decided, by which rule, on which evidence, with which effects; then
+    how it stands now. Exit status 1: nothing is recorded of it.
+    """
+    from adapters.cli.planning import address
+
+    key = None if recipient is None else address(recipient).key
+    policy, at = the_policy(rules), clock(now)
+    with the_store(store_url, must_exist=True) as store:
+        stories = _stories(store, ident(message) or "", key)
+        with store.unit() as unit:
+            present = [unit.history(history_key(policy, story[-1].attempt)) for story in stories]
+    told = list(zip(stories, present, strict=True))
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json({"message_id": ident(message), "recipients": [_document(*each, at) for each in told]})
+    for story, history in told if form == "text" else ():
+        _print(story, history, at)
+    if not stories:
+        fail(FINDINGS, f"nothing is recorded of message `{safe(message)}`")
+
+
+def _stories(store: Store, named: str, recipient: str | None) -> list[list[Entry]]:
+    """The attempts of the message, recipient by recipient in the order of their first ones."""
+    stories: dict[str, list[Entry]] = {}
+    for entry in _entries(store, named, recipient):
+        stories.setdefault(entry.recipient, []).append(entry)
+    return list(stories.values())
+
+
+def _entries(store: Store, named: str, recipient: str | None) -> list[Entry]:
+    def meant(entry: Entry) -> bool:
+        return recipient in (None, entry.recipient)
+
+    found, message = [], None
+    for entry in filter(meant, store.entries()):
+        if entry.progress.message == named:
+            found.append(entry)
+        elif entry.attempt_id == named:
+            message = entry.progress.message
+    if found or message is None:
+        return found
+    return [each for each in filter(meant, store.entries()) if each.progress.message == message]
+
+
+def _document(story: Sequence[Entry], history: History, at: datetime) -> dict[str, Any]:
+    return {
+        "recipient": story[0].recipient or None,
+        "attempts": [write_entry(each) for each in story],
+        "now": {
+            "progress": history.progress and write_progress(history.progress),
+            "suppressions": [write_suppression(each) for each in history.suppressions if each.active(at)],
+            "suspension": write_suspension(history.suspension)
+            if history.suspension and history.suspension.active(at)
+            else None,
+            "guards": [write_watch(each) for each in history.watches if standing(each, at).is_open],
+        },
+    }
+
+
+def _print(story: Sequence[Entry], history: History, at: datetime) -> None:
+    from adapters.cli.show import moment, print_decision
+
+    click.echo(f"{safe(story[0].recipient) or '(no recipient)'}, message {safe(story[0].progress.message)}")
+    for number, entry in enumerate(story, start=1):
+        click.echo(f"\n{number}. {moment(entry.at)}, attempt {safe(entry.attempt_id)}")
+        print_decision(entry.decision, entry.attempt, now=entry.at)
+    click.echo("\nnow")
+    for line in _present(history, at):
+        click.echo(f"  {safe(line, TEXT_LIMIT)}")
+    click.echo()
+
+
+def _present(history: History, at: datetime) -> Iterator[str]:
+    """How it stands, in a few lines for a person."""
+    if history.progress is not None:
+        yield _progress_words(history.progress)
+    for entry in history.suppressions:
+        if entry.active(at):
+            why = f"{entry.reason.value}, told by {entry.source.value}, rule {place(entry.rule)}"
+            yield f"{entry.target} is suppressed until {until(entry.expires_at)}: {why}"
+        elif entry.expires_at is None or at < entry.expires_at:
+            yield f"{entry.target} was suppressed; the entry is {entry.state.value}"
+        else:
+            yield f"{entry.target} was suppressed until {until(entry.expires_at)}"
+    if history.suspension is not None and history.suspension.active(at):
+        yield f"until {until(history.suspension.until)} {suspension_words(history.suspension)}"
+    yield from (guard_words(each) for each in history.watches if standing(each, at).is_open)
+
+
+def _progress_words(progress: Progress) -> str:
+    from adapters.cli.show import moment
+
+    if progress.final:
+        return f"settled: {progress.action.value}"
+    if progress.action is Action.HOLD:
+        return "held: a person must act first"
+    if progress.retry_at is not None:
+        held_back = ", held back by the outage guard" if progress.guarded else ""
+        return f"waits: attempt {progress.attempts + 1} is due {moment(progress.retry_at)}{held_back}"
+    return f"not settled: {progress.action.value}"

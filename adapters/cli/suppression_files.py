@@ -1,0 +1,148 @@
+"""`mailverdict suppressions import` and `export`: lists of providers in, our own list in and out."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from adapters.cli.common import (
+    FINDINGS,
+    UNAVAILABLE,
+    clock,
+    fail,
+    format_option,
+    now_option,
+    safe,
+    store_option,
+    the_store,
+)
+from adapters.cli.lines import open_lines
+from adapters.cli.listing import (
+    Choice,
+    batches,
+    choice_options,
+    print_csv,
+    table_format_option,
+)
+from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_list
+from policy import Store
+from policy.contract import write_suppression
+from policy.intake import Intake, take
+
+GROUP = 500  # entries in one transaction
+_TOLD = 100  # bad records that are told one by one
+
+
+@click.command(
+    "import",
+    epilog="""\b
+Examples:
+  mailverdict suppressions import backup.jsonl
+  mailverdict suppressions import --from sendgrid-bounces suppression_bounces.csv
+  aws sesv2 list-suppressed-destinations | mailverdict suppressions import --from ses -""",
+)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--from",
+    "of",
+    type=click.Choice([OURS, *TABLES]),
+    default=OURS,
+    show_default=True,
+    help="Whose list it is, CSV or JSON; of our own form a file with one address a line is enough.",
+)
+@now_option
+@store_option
+@format_option
+def import_suppressions(file: str, of: str, now: datetime | None, store_url: str, form: str) -> None:
+    """Take the entries of FILE (- is standard input) into the list; taking it twice changes nothing.
+
+    An entry that stands against one of the file stays. Records that say nothing against an address, such as blocks, are
+    passed over. A bad record is told with its line, and the rest goes on; the exit status is then 1.
+    """
+    at = clock(now)
+    try:
+        with open_lines(file) as stream, the_store(store_url) as store, _progress(file) as bar:
+            count = _take_all(store, read_list(stream, of=of, name=_name(file), now=at), at, stream, bar)
+    except OSError as error:
+        fail(UNAVAILABLE, f"`{safe(file)}` cannot be read: {error.strerror or error}")
+    _tell(count, form)
+    if count["bad"]:
+        sys.exit(FINDINGS)
+
+
+def _take_all(store: Store, listed: Iterable[Listed], at: datetime, stream: BinaryIO, bar: Any) -> Counter[str]:
+    """Take the list in groups, each kept as a whole; count what became of it, and tell what is bad."""
+    count: Counter[str] = Counter(dict.fromkeys(["kept", "stands", "over", "passed", "bad"], 0))
+    for group in batches(listed, GROUP):
+        for each in group:
+            if each.error:
+                count["bad"] += 1
+                if count["bad"] <= _TOLD:
+                    click.echo(f"mailverdict: line {each.line}: {safe(each.error)}", err=True)
+            elif each.passed:
+                count["passed"] += 1
+                count[f"passed: {each.passed}"] += 1
+        with store.unit() as unit:
+            count.update(take(unit, each.suppression, at).value for each in group if each.suppression)
+        if bar is not None:
+            bar.update(stream.tell() - bar.pos)
+    return count
+
+
+def _progress(file: str) -> Any:
+    """A bar where somebody looks on and the length is known."""
+    path = Path(file)
+    if file == "-" or not sys.stderr.isatty() or not path.is_file():
+        return nullcontext()
+    return click.progressbar(length=path.stat().st_size, label="importing", file=sys.stderr)
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == "-" else Path(file).name
+
+
+def _tell(count: Counter[str], form: str) -> None:
+    reasons = {key.partition(": ")[2]: number for key, number in count.items() if key.startswith("passed: ")}
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        numbers = {
+            key: count[key] for key in (Intake.KEPT.value, Intake.STANDS.value, Intake.OVER.value, "passed", "bad")
+        }
+        print_json({**numbers, "passed_over": reasons})
+        return
+    click.echo(f"{count['kept']} kept, {count['stands']} were there already, {count['bad']} bad")
+    if count["over"]:
+        click.echo(f"{count['over']} left out: expired or released")
+    for why, number in reasons.items():
+        click.echo(f"{number} passed over: {why}")
+
+
+@click.command(
+    "export",
+    epilog="""\b
+Examples:
+  mailverdict suppressions export > backup.jsonl
+  mailverdict suppressions export --format csv --since 7d > week.csv""",
+)
+@click.option("--all", "everything", is_flag=True, help="Those that have expired, were put aside or released, too.")
+@choice_options
+@now_option
+@store_option
+@table_format_option("json")
+def export_suppressions(everything: bool, choice: Choice, now: datetime | None, store_url: str, form: str) -> None:
+    """Print the list for another program: JSON lines, or CSV; `import` reads both back."""
+    at = clock(now)
+    with the_store(store_url, must_exist=True) as store:
+        entries = (each for each in choice.entries(store.suppressions(), at) if everything or each.active(at))
+        if form == "json":
+            from adapters.cli.show import print_json_lines
+
+            print_json_lines(write_suppression(each) for each in entries)
+        else:
+            print_csv(COLUMNS, (cells(each) for each in entries))

@@ -1,0 +1,184 @@
+"""`mailverdict suppressions`: who gets no mail and why; shown, added to, released one by one."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.listing import (
+    Choice,
+    choice_options,
+    place,
+    target_key,
+    until,
+)
+from adapters.cli.suppression_files import export_suppressions, import_suppressions
+from adapters.cli.undoing import show_entries, undo_suppressions
+from policy.contract import write_suppression
+from policy.contract.times import write_time
+from policy.decision import RuleRef, Scope, Strength
+from policy.diagnosis.category import Category
+from policy.history import History, HistoryKey, Source, Suppression
+from policy.intake import Intake, take
+from policy.text import TEXT_LIMIT, clean
+
+BY_HAND = RuleRef("by-hand", "", 0)
+
+
+@click.group("suppressions", epilog="\b\nExample:\n  mailverdict suppressions list --store sqlite:///mail.db")
+def suppressions_group() -> None:
+    """Show or mend the suppression list: addresses and domains that no mail is sent to, and why."""
+
+
+suppressions_group.add_command(import_suppressions)
+suppressions_group.add_command(export_suppressions)
+suppressions_group.add_command(undo_suppressions)
+
+
+@suppressions_group.command(
+    "list",
+    epilog="""\b
+Examples:
+  mailverdict suppressions list --all --format json
+  mailverdict suppressions list --since 2h --rule no-such-mailbox""",
+)
+@click.option("--all", "everything", is_flag=True, help="Those that have expired, were put aside or released, too.")
+@choice_options
+@now_option
+@store_option
+@format_option
+def list_suppressions(everything: bool, choice: Choice, now: datetime | None, store_url: str, form: str) -> None:
+    """Show the entries that bind now."""
+    at = clock(now)
+    with the_store(store_url, must_exist=True) as store:
+        entries = [each for each in choice.entries(store.suppressions(), at) if everything or each.active(at)]
+    show_entries(form, entries)
+
+
+@suppressions_group.command(
+    "show", epilog="\b\nExample:\n  mailverdict suppressions show jo@example.com --store sqlite:///mail.db"
+)
+@click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
+@now_option
+@store_option
+@format_option
+def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url: str, form: str) -> None:
+    """Show all that is known for or against addresses or domains: entries of any state, strikes, the last delivery."""
+    at, keys = clock(now), [target_key(each) for each in targets]
+    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
+        known = [(key, unit.history(_key(key))) for key in keys]
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json([_document(key, history, at) for key, history in known])
+        return
+    for key, history in known:
+        for line in _lines(key, history, at):
+            click.echo(safe(line, TEXT_LIMIT) if line[:1] != " " else f"  {safe(line, TEXT_LIMIT)}")
+
+
+def _key(target: str) -> HistoryKey:
+    local, at, domain = target.rpartition("@")
+    return HistoryKey(recipient=target if local and at else None, domain=domain, message=None, pair=None)
+
+
+def _document(key: str, history: History, at: datetime) -> dict[str, Any]:
+    return {
+        "address": key,
+        "suppressed": any(each.active(at) for each in history.suppressions),
+        "suppressions": [write_suppression(each) for each in history.suppressions],
+        "strikes": [
+            {"target": each.target, "reason": each.reason.value, "at": write_time(each.at), "message_id": each.message}
+            for each in history.strikes
+        ],
+        "last_success": history.last_success and write_time(history.last_success),
+    }
+
+
+def _lines(key: str, history: History, at: datetime) -> Iterable[str]:
+    from adapters.cli.show import moment
+
+    suppressed = any(each.active(at) for each in history.suppressions)
+    yield f"{key}: {'suppressed' if suppressed else 'not suppressed'}"
+    for each in history.suppressions:
+        state = "expired" if each.state.value == "active" and not each.active(at) else each.state.value
+        yield f"  {state} entry of {each.target}, {each.strength.value}, since {moment(each.since)}"
+        yield f"  until: {until(each.expires_at)}"
+        yield f"  why: {each.reason.value}, told by {each.source.value}, rule {place(each.rule)}"
+        yield from (f"  {name}: {text}" for name, text in (("reply", each.reply), ("note", each.note)) if text)
+    for strike in history.strikes:
+        yield f"  strike against {strike.target}, {strike.reason.value}, {moment(strike.at)}, message {strike.message}"
+    if history.last_success is not None:
+        yield f"  last delivery {moment(history.last_success)}"
+
+
+@suppressions_group.command(
+    "add",
+    epilog="""\b
+Examples:
+  mailverdict suppressions add jo@example.com --note "asked by phone"
+  mailverdict suppressions add jo@example.com --source complaint""",
+)
+@click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
+@click.option("--note", default="", metavar="TEXT", help="What people should know of it.")
+@click.option(
+    "--source",
+    type=click.Choice([Source.MANUAL.value, Source.COMPLAINT.value, Source.UNSUBSCRIBE.value]),
+    default=Source.MANUAL.value,
+    show_default=True,
+    help="Who says so.",
+)
+@now_option
+@store_option
+@format_option
+def add_suppressions(
+    targets: tuple[str, ...], note: str, source: str, now: datetime | None, store_url: str, form: str
+) -> None:
+    """Suppress addresses or domains until a person releases them; no success and no `undo` does."""
+    at, keys = clock(now), [target_key(each) for each in targets]
+    with the_store(store_url) as store, store.unit() as unit:
+        taken = [(key, take(unit, _by_hand(key, Source(source), note, at), at)) for key in keys]
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json([{"address": key, "added": intake is Intake.KEPT} for key, intake in taken])
+    else:
+        for key, intake in taken:
+            click.echo(f"{safe(key)}: {'suppressed' if intake is Intake.KEPT else 'was suppressed already'}")
+
+
+def _by_hand(key: str, source: Source, note: str, at: datetime) -> Suppression:
+    return Suppression(
+        target=key,
+        scope=Scope.ADDRESS if "@" in key else Scope.DOMAIN,
+        strength=Strength.PERMANENT,
+        reason=Category.UNKNOWN,
+        rule=BY_HAND,
+        reply=clean(""),
+        since=at,
+        expires_at=None,
+        source=source,
+        note=clean(note),
+    )
+
+
+@suppressions_group.command(
+    "remove", epilog="\b\nExample:\n  mailverdict suppressions remove jo@example.com bo@example.com"
+)
+@click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
+@store_option
+@format_option
+def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> None:
+    """Release addresses or domains: mail may be sent to them again, and their strikes are forgotten."""
+    keys = [target_key(each) for each in targets]
+    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
+        released = [(key, unit.release(key)) for key in keys]
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json([{"address": key, "removed": count} for key, count in released])
+    else:
+        for key, count in released:
+            click.echo(f"{safe(key)}: {'released' if count else 'was not suppressed'}")

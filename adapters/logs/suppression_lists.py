@@ -1,0 +1,250 @@
+"""Suppression lists as files have them: our own, and those that mail providers export; one table a provider.
+
+A provider's table says where a record has its address and its time, and which words of it mean what. What means nothing
+against an address (a block, a failure for now, an unsubscribe from one kind of mail) is passed over and counted.
+
+Sources: the API references of Amazon SES (`ListSuppressedDestinations`), Twilio SendGrid (`/v3/suppression/...`),
+Mailgun (`/v3/{domain}/bounces`, `complaints`, `unsubscribes`) and Postmark (`/message-streams/{id}/suppressions/dump`);
+their CSV files name the same fields.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO
+
+from attrs import frozen
+
+from adapters.logs.records import Record, bare, guarded, records
+from policy.address import parse_address
+from policy.attempt import moment
+from policy.contract import ContractError, read_suppression, write_suppression
+from policy.contract.mistake import unknown
+from policy.contract.times import read_time
+from policy.decision import RuleRef, Scope, Strength
+from policy.diagnosis.category import Category
+from policy.history import Source, Suppression
+from policy.text import TEXT_LIMIT, clean
+
+
+@frozen
+class Kind:
+    """What sort of entry a record makes."""
+
+    source: Source
+    strength: Strength
+    reason: Category
+
+
+BOUNCE = Kind(Source.IMPORT, Strength.STRONG, Category.BAD_MAILBOX)
+COMPLAINT = Kind(Source.COMPLAINT, Strength.PERMANENT, Category.UNKNOWN)
+UNSUBSCRIBE = Kind(Source.UNSUBSCRIBE, Strength.PERMANENT, Category.UNKNOWN)
+BY_HAND = Kind(Source.MANUAL, Strength.PERMANENT, Category.UNKNOWN)
+_BLOCK = "a block says nothing against an address"
+_FOR_NOW = "a failure for the time being says little against an address"
+_SOME_MAIL = "an unsubscribe from some mail is not one from all"
+_UNSAID = "(none)"  # the word of fields that a record does not have
+
+
+@frozen(kw_only=True)
+class Table:
+    """How one provider writes its list. Names of fields match in any case, with or without blanks and underscores.
+
+    Args:
+        address, at: the fields of the address and of the time.
+        inside: the key of the array in the provider's JSON object.
+        by: the fields whose words say what a record is, joined with `/`.
+        kinds: what the words, or the longest beginning of them that is here, mean: a kind, or why it is passed over.
+        reply: the fields of what the other server said.
+    """
+
+    address: str = "email"
+    at: str = "created"
+    inside: str = ""
+    by: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind | str]
+    reply: tuple[str, ...] = ()
+
+
+TABLES = {
+    "ses": Table(
+        address="EmailAddress",
+        at="LastUpdateTime",
+        inside="SuppressedDestinationSummaries",
+        by=("Reason",),
+        kinds={"bounce": BOUNCE, "complaint": COMPLAINT},
+    ),
+    "sendgrid-bounces": Table(by=("status",), kinds={"": BOUNCE, "4": _FOR_NOW}, reply=("reason",)),
+    "sendgrid-blocks": Table(kinds={"": _BLOCK}),
+    "sendgrid-spam-reports": Table(kinds={"": COMPLAINT}),
+    "sendgrid-unsubscribes": Table(kinds={"": UNSUBSCRIBE}),
+    "mailgun-bounces": Table(
+        address="address",
+        at="created_at",
+        inside="items",
+        by=("code",),
+        kinds={"": BOUNCE, "4": _FOR_NOW},
+        reply=("code", "error"),
+    ),
+    "mailgun-complaints": Table(address="address", at="created_at", inside="items", kinds={"": COMPLAINT}),
+    "mailgun-unsubscribes": Table(
+        address="address",
+        at="created_at",
+        inside="items",
+        by=("tags",),
+        kinds={"*": UNSUBSCRIBE, _UNSAID: UNSUBSCRIBE, "": _SOME_MAIL},
+    ),
+    "postmark": Table(
+        address="EmailAddress",
+        at="CreatedAt",
+        inside="Suppressions",
+        by=("SuppressionReason", "Origin"),
+        kinds={
+            "hardbounce": BOUNCE,
+            "spamcomplaint": COMPLAINT,
+            "manualsuppression/recipient": UNSUBSCRIBE,
+            "manualsuppression": BY_HAND,
+        },
+    ),
+}
+OURS = "mailverdict"
+COLUMNS = (
+    "address", "scope", "strength", "reason", "rule", "rule_file", "rule_line", "rule_edited", "reply", "since",
+    "expires_at", "source", "state", "provider", "note",
+)  # fmt: skip
+
+
+@frozen(kw_only=True)
+class Listed:
+    """What one record of a list comes to: an entry, an error, or why it is passed over."""
+
+    line: int
+    suppression: Suppression | None = None
+    error: str = ""
+    passed: str = ""
+
+
+def read_list(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[Listed]:
+    """Yield what the records of a list come to, in order.
+
+    Args:
+        of: whose list it is, `OURS` or a name of `TABLES`.
+        name: the file's, which the entries quote.
+        now: the time of records that state none.
+    """
+    table = TABLES.get(of)
+    for record in records(stream, inside=table.inside if table else ""):
+        if record.fields is None:
+            yield Listed(line=record.line, error=record.error)
+            continue
+        try:
+            if table is None:
+                document = _document(record.fields) if record.from_csv else dict(record.fields)
+                yield Listed(line=record.line, suppression=read_suppression(document, now=now))
+            else:
+                rule = RuleRef(f"import-{of}", clean(name), record.line)
+                yield _listed(table, record, rule, now)
+        except ContractError as error:
+            yield Listed(line=record.line, error=str(error))
+        except ValueError as error:
+            yield Listed(line=record.line, error=clean(str(error), limit=400))
+
+
+def cells(suppression: Suppression) -> list[str]:
+    """Return an entry as the row of our CSV under `COLUMNS`; reading it gives the same entry."""
+    document = write_suppression(suppression)
+    rule = document.pop("rule")
+    edited = json.dumps(rule["edited"]) if "edited" in rule else ""
+    document |= {"rule": rule["id"], "rule_file": rule["file"], "rule_line": rule["line"], "rule_edited": edited}
+    return [guarded("" if document[each] is None else str(document[each])) for each in COLUMNS]
+
+
+def _document(fields: Mapping[str, str]) -> dict[str, Any]:
+    """A row of our CSV as the document that it was written from."""
+    given: dict[str, Any] = {key: bare(cell) for key, cell in fields.items()}
+    rule = {name: given.pop(key) for key, name in _RULE_CELLS.items() if key in given}
+    if not rule:
+        return given
+    if "line" in rule:
+        rule["line"] = int(rule["line"]) if re.fullmatch(r"[0-9]{1,9}", rule["line"]) else rule["line"]
+    if "edited" in rule:
+        try:
+            rule["edited"] = json.loads(rule["edited"])
+        except (ValueError, RecursionError):
+            raise ValueError("`rule_edited` is not a JSON array of strings") from None
+    return {**given, "rule": {"id": "", **rule}}
+
+
+_RULE_CELLS = {"rule": "id", "rule_file": "file", "rule_line": "line", "rule_edited": "edited"}
+
+
+def _listed(table: Table, record: Record, rule: RuleRef, now: datetime) -> Listed:
+    fields = {_plain(key): value for key, value in (record.fields or {}).items()}
+    kind = _kind(table, fields)
+    if isinstance(kind, str):
+        return Listed(line=record.line, passed=kind)
+    if _plain(table.address) not in fields:
+        known = ", ".join(f"`{clean(str(each), limit=40)}`" for each in list(record.fields or ())[:8])
+        raise ValueError(f"record has no `{table.address}`; it has {known or 'nothing'}")
+    reply = " ".join(_said(fields.get(_plain(each))) for each in table.reply)
+    suppression = Suppression(
+        target=parse_address(_said(fields[_plain(table.address)])).key,
+        scope=Scope.ADDRESS,
+        strength=kind.strength,
+        reason=kind.reason,
+        rule=rule,
+        reply=clean(reply, limit=TEXT_LIMIT),
+        since=min(_time(fields.get(_plain(table.at)), now), now),
+        expires_at=None,
+        source=kind.source,
+    )
+    return Listed(line=record.line, suppression=suppression)
+
+
+def _kind(table: Table, fields: Mapping[str, Any]) -> Kind | str:
+    words = "/".join(_word(fields.get(_plain(each))) for each in table.by)
+    fitting = [each for each in table.kinds if words.startswith(each)]
+    if fitting:
+        return table.kinds[max(fitting, key=len)]
+    if words.startswith(_UNSAID):
+        raise ValueError(f"record has no `{table.by[0]}`")
+    raise ValueError(unknown(table.by[0], words, table.kinds))
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[\s_-]", "", str(name)).lower()
+
+
+def _said(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _word(value: object) -> str:
+    """What a field says, for comparison; `["*"]` is `*`, as an array and as the text of one."""
+    told = ",".join(map(str, value)) if isinstance(value, list) else _said(value)
+    return re.sub(r"[\s\"'\[\]]", "", told).lower() or _UNSAID
+
+
+def _time(value: object, now: datetime) -> datetime:
+    """Read a time as these lists write it: RFC 3339, RFC 5322, seconds since 1970; one without an offset is UTC."""
+    text = _said(value)
+    if not text:
+        return now
+    shown = clean(text, limit=40)
+    try:
+        if re.fullmatch(r"[0-9]{1,10}(\.[0-9]+)?", text):
+            return moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(text)))
+        if re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return read_time(_with_offset(text))
+        mail_time = parsedate_to_datetime(text)
+        return moment(mail_time if mail_time.tzinfo else mail_time.replace(tzinfo=UTC))
+    except (ValueError, OverflowError, IndexError, TypeError):
+        raise ValueError(f"`{shown}` is not a time that these lists write") from None
+
+
+def _with_offset(text: str) -> str:
+    day, _, rest = text.replace(" UTC", "Z").replace(" ", "T", 1).partition("T")
+    clock = rest.replace(" ", "") or "00:00:00"
+    return f"{day}T{clock}" if re.search(r"[Zz]|[+-][0-9]{2}:?[0-9]{2}$", clock) else f"{day}T{clock}Z"

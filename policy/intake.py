@@ -1,0 +1,51 @@
+"""What becomes of an entry that a person or an import brings: it is kept, or it stands behind what is there.
+
+Taking the same list twice is taking it once: what is there already, and says the same, keeps its first time and words.
+What a person or a recipient said (a complaint, an unsubscribe, an entry by hand) stands as it is against any other.
+"""
+
+from datetime import datetime
+from enum import Enum
+
+from policy.decision import Scope, Strength
+from policy.history import HistoryKey, Source, Suppression
+from policy.ports import Unit
+
+
+class Intake(Enum):
+    """What `take` did with an entry."""
+
+    KEPT = "kept"
+    STANDS = "stands"  # an entry that is as strong or stronger is there, and stays
+    OVER = "over"  # it binds nobody any more: expired, quarantined or released
+
+
+def take(unit: Unit, new: Suppression, now: datetime) -> Intake:
+    """Keep `new` unless it is over at `now`, or an entry stands against it."""
+    if not new.active(now):
+        return Intake.OVER
+    old = present(unit, new.scope, new.target)
+    if old is not None and old.active(now) and _says_as_much(old, new):
+        return Intake.STANDS
+    return Intake.KEPT if unit.put(new) else Intake.STANDS
+
+
+def present(unit: Unit, scope: Scope, target: str) -> Suppression | None:
+    """Return the entry for a target, active or not; None when there is none."""
+    is_address = scope is Scope.ADDRESS
+    key = HistoryKey(
+        recipient=target if is_address else None, domain=None if is_address else target, message=None, pair=None
+    )
+    return next(iter(unit.history(key).suppressions), None)
+
+
+def _says_as_much(old: Suppression, new: Suppression) -> bool:
+    lasts = old.expires_at is None and old.strength is Strength.PERMANENT
+    if lasts and old.source is not Source.BOUNCE:
+        return True
+    return (old.source, old.strength, old.reason, old.expires_at) == (
+        new.source,
+        new.strength,
+        new.reason,
+        new.expires_at,
+    )

@@ -1,0 +1,164 @@
+"""What a store keeps besides its ledger: forward notes, suspensions, triggers, watches, and what people say.
+
+A part of the contract of `policy.testing.store_contract`, which brings the fixtures.
+"""
+
+from datetime import datetime
+
+import attrs
+
+from policy.decision import Delivered, NoteForward, OpenGuard, Strength, Suspend, Trigger
+from policy.forward import ForwardState, UntrustedPath
+from policy.guard import Seen, Watch, watched
+from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Source
+from policy.ports import Store
+from policy.reply import parse_reply
+from policy.testing.store_lines import (
+    DOMAIN,
+    HOUR,
+    JO,
+    KEY,
+    MINUTE,
+    PAIR,
+    START,
+    commit,
+    entry,
+    history,
+    note,
+    suppress,
+    suppression,
+)
+from policy.text import clean
+
+
+class StateContract:
+    """The sentences; `reopen` and the fixture `store` are those of the `StoreContract`."""
+
+    def reopen(self, store: Store) -> Store:
+        """Return the store as someone else finds it."""
+        return store
+
+    # -- forwards and suspensions ---------------------------------------------------------------------------------
+
+    def test_a_forward_note_is_pending_and_the_same_path_keeps_its_time(self, store: Store) -> None:
+        told = note("a@new.example")
+        commit(store, entry("a", told), entry("b", told, at=START + HOUR))
+        kept = ForwardNote(
+            address=JO,
+            forward_path=UntrustedPath(clean("a@new.example")),
+            state=ForwardState.PENDING,
+            reply=clean("550 5.1.1 no such user"),
+            since=START,
+        )
+        assert (history(store).forward, list(store.forwards())) == (kept, [kept])
+
+    def test_what_a_person_said_of_a_note_stays_until_another_path_comes(self, store: Store) -> None:
+        commit(store, entry("a", note("a@new.example")))
+        with store.unit() as unit:
+            assert unit.judge(JO, "a@new.example", ForwardState.APPROVED)
+            assert not unit.judge(JO, "b@new.example", ForwardState.REJECTED)
+            assert not unit.judge("nobody@example.org", "a@new.example", ForwardState.APPROVED)
+        commit(store, entry("b", note("a@new.example")))
+        assert [each.state for each in self.reopen(store).forwards()] == [ForwardState.APPROVED]
+        commit(store, entry("c", note("b@new.example")))
+        assert [each.state for each in store.forwards()] == [ForwardState.PENDING]
+
+    def test_another_path_replaces_the_note(self, store: Store) -> None:
+        commit(store, entry("a", note("a@new.example")), entry("b", note("b@new.example"), at=START + HOUR))
+        (kept,) = store.forwards()
+        assert (kept.forward_path.quoted, kept.since) == ("b@new.example", START + HOUR)
+
+    def test_a_path_noted_for_nobody_is_kept_in_the_ledger_only(self, store: Store) -> None:
+        line = entry("a", NoteForward(address=None, forward_path=UntrustedPath(clean("a@new.example"))))
+        commit(store, line)
+        assert (list(store.forwards()), list(store.entries())) == ([], [line])
+
+    def test_a_note_quotes_the_reply_that_named_the_path(self, store: Store) -> None:
+        rcpt = parse_reply("251 User not local; will forward to <a@new.example>")
+        line = entry("a", note("a@new.example"), outcome=parse_reply("250 queued"))
+        commit(store, attrs.evolve(line, attempt=attrs.evolve(line.attempt, rcpt_reply=rcpt)))
+        assert [each.reply for each in store.forwards()] == [str(rcpt)]
+
+    def test_the_later_end_of_a_suspension_wins(self, store: Store) -> None:
+        long, short = (Suspend(target=PAIR, until=START + hours * HOUR) for hours in (2, 1))
+        commit(store, entry("a", long), entry("b", short, at=START + HOUR))
+        suspension = history(store).suspension
+        assert suspension is not None
+        assert (suspension.since, suspension.until) == (START, START + 2 * HOUR)
+        assert list(self.reopen(store).suspensions()) == [suspension]
+
+    def test_a_suspension_can_be_ended_once(self, store: Store) -> None:
+        commit(store, entry("a", Suspend(target=PAIR, until=START + 2 * HOUR)))
+        with store.unit() as unit:
+            assert unit.cancel(PAIR, START + HOUR)
+            assert not unit.cancel(PAIR, START + HOUR)
+            assert not unit.cancel("nobody", START)
+        suspension = history(store).suspension
+        assert suspension is not None
+        assert not suspension.active(START + HOUR)
+
+    def test_a_trigger_counts_once_an_attempt_and_only_the_newest_are_told(self, store: Store) -> None:
+        trigger = Trigger(target=PAIR, rule="r", count=1, needed=2)
+        many = [entry(f"t{number}", trigger, at=START + number * MINUTE) for number in range(TRIGGERS_KEPT + 3)]
+        commit(store, *many)
+        known = history(store).triggers
+        assert [each.attempt for each in known] == [f"t{number}" for number in range(3, TRIGGERS_KEPT + 3)]
+
+    # -- the guard ------------------------------------------------------------------------------------------------
+
+    def test_a_watch_is_kept_as_it_was_and_replaced_by_the_next(self, store: Store) -> None:
+        seen = Seen(at=START, recipient=JO, domain=DOMAIN, failed=True)
+        first = watched(Watch(key="google"), seen)
+        second = watched(first, attrs.evolve(seen, at=START + HOUR, failed=False))
+        for each in (first, second):
+            with store.unit() as unit:
+                unit.watch(each)
+        assert list(self.reopen(store).watches()) == [second]
+        key = attrs.evolve(KEY, watches=("google", "other"))
+        assert history(store, key).watches == (second, Watch(key="other"))
+
+    def test_an_outage_puts_aside_what_the_last_hour_suppressed_there(self, store: Store) -> None:
+        def line(id_: str, target: str, at: datetime, provider: str) -> Entry:
+            return attrs.evolve(entry(id_, suppress(target=target), at=at), provider=provider)
+
+        commit(
+            store,
+            line("a", "old@x.org", START, "google"),
+            line("b", "new@x.org", START + HOUR, "google"),
+            line("c", "other@x.org", START + HOUR, "yahoo"),
+            entry("d", OpenGuard(key="google"), at=START + HOUR + HOUR / 2),
+        )
+        states = {each.target: each.state for each in store.suppressions()}
+        quarantined = [target for target, state in states.items() if state is EntryState.QUARANTINED]
+        assert quarantined == ["new@x.org"]
+
+    # -- what a person says ---------------------------------------------------------------------------------------
+
+    def test_what_a_person_enters_stands_against_any_bounce(self, store: Store) -> None:
+        mine = suppression(source=Source.MANUAL)
+        with store.unit() as unit:
+            assert unit.put(mine)
+        commit(store, entry("a", suppress(Strength.PERMANENT), at=START + HOUR), entry("b", Delivered(target=JO)))
+        assert list(store.suppressions()) == [mine]
+
+    def test_undo_releases_what_bounces_made_since_then_and_nothing_else(self, store: Store) -> None:
+        with store.unit() as unit:
+            unit.put(suppression(target="m@x.org", source=Source.COMPLAINT, since=START + HOUR))
+        commit(
+            store,
+            entry("a", suppress(target="old@x.org")),
+            attrs.evolve(entry("b", suppress(target="b@x.org"), at=START + HOUR), provider="google"),
+            attrs.evolve(entry("c", suppress(target="c@x.org"), at=START + HOUR), provider="yahoo"),
+        )
+        now = START + 2 * HOUR
+        with store.unit() as unit:
+            assert unit.undo(since=START + HOUR, provider=None, rule="other", now=now) == []
+            (undone,) = unit.undo(since=START + HOUR, provider="google", rule="r", now=now)
+        assert undone.target == "b@x.org"
+        with store.unit() as unit:
+            assert [each.target for each in unit.undo(since=START, provider=None, rule=None, now=now)] == [
+                "old@x.org",
+                "c@x.org",
+            ]
+        active = [each.target for each in self.reopen(store).suppressions() if each.active(now)]
+        assert active == ["m@x.org"]

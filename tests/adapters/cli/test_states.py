@@ -1,0 +1,83 @@
+"""`mailverdict states`: what holds mail back is shown with its reason, and can be ended."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from adapters.stores import open_store
+from policy.guard import Failing, Watch
+
+Run = Callable[..., Result]
+Document = Callable[..., Any]
+Lines = Callable[..., str]
+
+STORE = ("--store", "sqlite:///mail.db")
+NOON = ("--now", "2026-01-01T12:00:00Z")
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PAIR = "y.example>x.example"
+
+
+@pytest.fixture(autouse=True)
+def _past(run: Run, lines: Lines) -> None:
+    slow = {"reply": "450 4.7.0 rate limit exceeded, slow down", "command": "RCPT", "sender": "news@y.example"}
+    run("observe", "--batch", lines({**slow, "recipient": "jo@x.example", "now": NOON[1]}), *STORE)
+    store = open_store(STORE[1])
+    failing = tuple(Failing(f"a{n}@gmail.com", "gmail.com", AT) for n in range(7))
+    with store.unit() as unit:
+        unit.watch(Watch(key="google", open_since=AT, failing=failing, probes=(AT,)))
+        unit.watch(Watch(key="yahoo"))
+    store.close()
+
+
+def test_states_that_bind_are_listed_and_explained(document: Document, run: Run) -> None:
+    suspension, guard = document("states", "list", *NOON, *STORE)
+    assert list(suspension) == ["kind", "target", "reason", "rule", "since", "until", "times", "active", "why"]
+    assert list(guard) == ["kind", "target", "since", "failing", "probes", "active", "why"]
+    assert (suspension["kind"], suspension["target"], suspension["active"]) == ("suspension", PAIR, True)
+    assert "mail from y.example to x.example waits: rate-limited" in suspension["why"]
+    assert (guard["target"], guard["since"], guard["failing"], guard["probes"]) == ("google", NOON[1], 7, 1)
+    text = run("states", "list", *NOON, *STORE).stdout
+    assert PAIR in text
+    assert "nothing is suppressed at google: 7 recipients" in text
+
+
+def test_states_that_are_over_are_listed_among_all_only(document: Document) -> None:
+    def active(at: str) -> dict[str, bool]:
+        assert [each["target"] for each in document("states", "list", "--now", at, *STORE)] == [
+            key for key, binds in listed(at).items() if binds
+        ]
+        return {key: binds for key, binds in listed(at).items() if key in (PAIR, "google", "yahoo")}
+
+    def listed(at: str) -> dict[str, bool]:
+        return {each["target"]: each["active"] for each in document("states", "list", "--all", "--now", at, *STORE)}
+
+    assert active("2026-01-02T12:00:00Z") == {PAIR: False, "google": True, "yahoo": False}
+    assert active("2027-01-01T00:00:00Z") == {PAIR: False, "google": False, "yahoo": False}  # open for too long
+
+
+def test_a_cancelled_suspension_holds_nothing_back(document: Document, run: Run) -> None:
+    plan = ("plan", "--to", "jo@x.example", "--from", "news@y.example", *NOON, *STORE)
+    assert document(*plan)[0]["verdict"] == "wait"
+    assert document("states", "cancel", PAIR, *NOON, *STORE) == {"target": PAIR, "cancelled": True}
+    assert document(*plan)[0]["verdict"] == "send"
+    assert [each["target"] for each in document("states", "list", *NOON, *STORE)] == ["google"]
+    assert "is not suspended" in run("states", "cancel", PAIR, *NOON, *STORE, status=1).stdout
+
+
+def test_a_closed_guard_goes_on_watching_from_nothing(document: Document, run: Run) -> None:
+    before = {each.key: each for each in open_store(STORE[1]).watches()}
+    assert document("states", "close", "google", *STORE) == {"target": "google", "closed": True}
+    after = {each.key: each for each in open_store(STORE[1]).watches()}
+    assert after.keys() == before.keys()
+    assert (after["google"].is_open, after["google"].failing, after["google"].probes) == (False, (), ())
+    assert [each["target"] for each in document("states", "list", *NOON, *STORE)] == [PAIR]
+    assert "is not open" in run("states", "close", "google", *STORE, status=1).stdout
+    assert "is not open" in run("states", "close", "no\x1bwhere", *STORE, status=1).stdout
+
+
+def test_an_unknown_guard_is_not_made_by_closing_it(run: Run) -> None:
+    run("states", "close", "nowhere", *STORE, status=1)
+    assert "nowhere" not in [each.key for each in open_store(STORE[1]).watches()]

@@ -1,0 +1,88 @@
+"""`mailverdict why`: a message's attempts in order with what was decided and why, and how it stands now."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from adapters.stores import open_store
+from policy.guard import Watch
+
+Run = Callable[..., Result]
+Document = Callable[..., Any]
+Lines = Callable[..., str]
+
+STORE = ("--store", "sqlite:///mail.db")
+LATER = ("--now", "2026-01-01T12:00:00Z")
+USUAL = {"command": "RCPT", "recipient": "jo@x.example", "message_id": "m", "sender": "news@y.example"}
+TOLD = [
+    {**USUAL, "attempt_id": "a2", "reply": "550 5.1.1 no such \x1b[2Juser", "now": "2026-01-01T10:00:00Z"},
+    {**USUAL, "attempt_id": "a1", "reply": "450 4.7.0 rate limit exceeded", "now": "2026-01-01T09:00:00Z"},
+    {**USUAL, "attempt_id": "b1", "recipient": "Bo@z.example", "failure": "timeout", "now": "2026-01-01T09:30:00Z"},
+    {**USUAL, "attempt_id": "c1", "message_id": "other", "reply": "250 ok", "now": "2026-01-01T09:00:00Z"},
+]
+
+
+@pytest.fixture(autouse=True)
+def _past(run: Run, lines: Lines) -> None:
+    run("observe", "--batch", lines(*reversed(TOLD)), *STORE)
+
+
+def test_a_story_has_each_attempt_in_order_recipient_by_recipient(document: Document) -> None:
+    story = document("why", "m", *LATER, *STORE)
+    assert list(story) == ["message_id", "recipients"]
+    told = {each["recipient"]: [line["id"] for line in each["attempts"]] for each in story["recipients"]}
+    assert told == {"jo@x.example": ["a1", "a2"], "bo@z.example": ["b1"]}
+    assert list(story["recipients"][0]) == ["recipient", "attempts", "now"]
+    assert list(story["recipients"][0]["now"]) == ["progress", "suppressions", "suspension", "guards"]
+
+
+def test_how_it_stands_now_is_what_the_store_knows_now(document: Document, run: Run) -> None:
+    def now(*words: str) -> dict[str, Any]:
+        (jo,) = document("why", "m", "--to", "JO@x.example", *words, *STORE)["recipients"]
+        return dict(jo["now"])
+
+    assert now(*LATER)["progress"]["action"] == "hard-bounce"
+    assert [each["address"] for each in now(*LATER)["suppressions"]] == ["jo@x.example"]
+    assert now("--now", "2026-01-01T09:00:01Z")["suspension"]["target"] == "y.example>x.example"
+    assert now(*LATER)["guards"] == []
+    store = open_store(STORE[1])
+    with store.unit() as unit:
+        unit.watch(Watch(key="x.example", open_since=datetime(2026, 1, 1, tzinfo=UTC)))
+    store.close()
+    run("suppressions", "remove", "jo@x.example", *STORE)
+    assert now(*LATER)["suppressions"] == []
+    assert [each["target"] for each in now(*LATER)["guards"]] == ["x.example"]
+
+
+def test_text_tells_what_they_said_what_was_decided_by_which_rule_and_on_what(run: Run) -> None:
+    shown = run("why", "m", *LATER, *STORE).stdout
+    for words in ("1. 2026-01-01 09:00:00", "450 4.7.0 rate limit", "2. 2026-01-01 10:00:00", "no-such-mailbox ("):
+        assert words in shown
+    assert shown.index("attempt a1") < shown.index("attempt a2") < shown.index("attempt b1")
+    assert "settled: hard-bounce" in shown
+    assert "jo@x.example is suppressed until" in shown
+    assert "waits: attempt 2 is due" in shown
+    assert "\x1b" not in shown
+    assert "attempt c1" not in shown
+
+
+def test_an_attempt_names_its_message_too(document: Document) -> None:
+    by_attempt = document("why", "b1", *LATER, *STORE)["recipients"]
+    assert by_attempt == document("why", "m", *LATER, *STORE)["recipients"]
+
+
+def test_telling_changes_nothing(run: Run, document: Document) -> None:
+    asked = ("states", "list", "--all", *LATER, *STORE)
+    before = document(*asked)
+    run("why", "m", *LATER, *STORE)
+    assert document(*asked) == before
+
+
+def test_of_an_unknown_message_there_is_no_story(run: Run) -> None:
+    result = run("why", "n\x1bo", *STORE, status=1)
+    assert result.stderr == "mailverdict: nothing is recorded of message `n?o`\n"
+    assert '"recipients": []' in run("why", "no", "--format", "json", *STORE, status=1).stdout
+    run("why", "m", "--to", "ed@x.example", *STORE, status=1)

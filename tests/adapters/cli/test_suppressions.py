@@ -1,0 +1,200 @@
+"""`mailverdict suppressions`: added, shown, released, undone, exported and imported, by the same rules everywhere."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from adapters.cli import listing, undoing
+from adapters.cli.app import cli
+
+Run = Callable[..., Result]
+Document = Callable[..., Any]
+Lines = Callable[..., str]
+
+STORE = ("--store", "sqlite:///mail.db")
+OTHER = ("--store", "sqlite:///other.db")
+NOON = ("--now", "2026-01-01T12:00:00Z")
+GONE = {"reply": "550 5.1.1 no such user", "command": "RCPT"}
+FULL = {"reply": "550", "command": "RCPT"}
+
+
+@pytest.fixture
+def past(run: Run, lines: Lines) -> None:
+    """Three that bounced, at nine, ten and eleven; one that complained and one by hand."""
+    told = [
+        {**GONE, "recipient": "ann@gmail.com", "now": "2026-01-01T09:00:00Z"},
+        {**GONE, "recipient": "bo@x.example", "now": "2026-01-01T10:00:00Z"},
+        {**FULL, "recipient": "cy@x.example", "now": "2026-01-01T11:00:00Z"},
+    ]
+    run("observe", "--batch", lines(*told), *STORE)
+    run("suppressions", "add", "di@x.example", "--source", "complaint", *NOON, *STORE)
+    run("suppressions", "add", "z.example", "--note", "=cmd|' /C calc'!A0", *NOON, *STORE)
+
+
+@pytest.fixture
+def listed(document: Document) -> Callable[..., list[str]]:
+    """The targets that the list shows."""
+    return lambda *words, store=STORE: [
+        each["address"] for each in document("suppressions", "list", *words, *NOON, *store)
+    ]
+
+
+ALL = ["ann@gmail.com", "bo@x.example", "cy@x.example", "di@x.example", "z.example"]
+
+
+def test_what_is_added_by_hand_binds_for_ever_and_says_who_said_so(document: Document, run: Run) -> None:
+    words = ("suppressions", "add", "Jo@x.example", "X.example", "--note", "asked\x1b[2J by phone")
+    added = document(*words, *NOON, *STORE)
+    assert added == [{"address": "jo@x.example", "added": True}, {"address": "x.example", "added": True}]
+    assert [each["added"] for each in document(*words, *STORE)] == [False, False]
+    jo, domain = document("suppressions", "list", "--now", "2099-01-01T00:00:00Z", *STORE)
+    assert (jo["source"], jo["strength"], jo["expires_at"], jo["note"]) == (
+        "manual",
+        "permanent",
+        None,
+        "asked?[2J by phone",
+    )
+    assert (jo["scope"], domain["scope"]) == ("address", "domain")
+    assert run("plan", "--to", "bo@x.example", *STORE).stdout.count("suppressed") >= 1
+
+
+@pytest.mark.usefixtures("past")
+def test_a_list_can_be_cut_by_time_provider_and_rule(listed: Any) -> None:
+    assert listed() == ALL
+    assert listed("--since", "2026-01-01T10:00:00Z") == listed("--since", "2h") == ALL[1:]
+    assert listed("--provider", "google") == ["ann@gmail.com"]
+    assert listed("--provider", "x.example") == ["bo@x.example", "cy@x.example"]
+    assert listed("--rule", "no-such-mailbox", "--since", "3h") == ["ann@gmail.com", "bo@x.example"]
+
+
+@pytest.mark.usefixtures("past")
+def test_what_was_released_is_listed_among_all_only(listed: Any, run: Run) -> None:
+    run("suppressions", "remove", "bo@x.example", *STORE)
+    assert "bo@x.example" not in listed()
+    assert listed("--all") == ALL
+
+
+@pytest.mark.usefixtures("past")
+def test_show_tells_all_that_is_known_of_an_address(document: Document, run: Run, lines: Lines) -> None:
+    full = {"reply": "452 4.2.2 full", "command": "RCPT", "recipient": "full@z.example", "message_id": "m"}
+    run("observe", "--batch", lines({**full, "now": "2026-01-01T09:00:00Z"}), *STORE)
+    (shown,) = document("suppressions", "show", "FULL@z.example", *NOON, *STORE)
+    assert list(shown) == ["address", "suppressed", "suppressions", "strikes", "last_success"]
+    assert [each["address"] for each in shown["suppressions"]] == ["z.example"]  # its domain's
+    assert [each["message_id"] for each in shown["strikes"]] == ["m"]
+    text = run("suppressions", "show", "bo@x.example", "nobody@y.example", *NOON, *STORE).stdout
+    assert "bo@x.example: suppressed" in text
+    assert "550 5.1.1 no such user" in text
+    assert "nobody@y.example: not suppressed" in text
+
+
+@pytest.mark.usefixtures("past")
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_an_export_imported_elsewhere_gives_the_same_list_once_or_twice(
+    form: str, document: Document, run: Run
+) -> None:
+    exported = run("suppressions", "export", "--format", form, *NOON, *STORE).stdout
+    Path("list").write_text(exported)
+    for kept in (5, 0):
+        count = document("suppressions", "import", "list", *NOON, *OTHER)
+        assert count == {"kept": kept, "stands": 5 - kept, "over": 0, "passed": 0, "bad": 0, "passed_over": {}}
+        assert run("suppressions", "export", "--format", form, *NOON, *OTHER).stdout == exported
+    one, other = (document("suppressions", "list", *NOON, *store) for store in (STORE, OTHER))
+    assert one == other
+
+
+@pytest.mark.usefixtures("past")
+def test_an_export_has_a_json_line_or_a_row_for_each_entry_and_no_formulas(run: Run) -> None:
+    exported = run("suppressions", "export", *NOON, *STORE).stdout.splitlines()
+    assert [json.loads(each)["address"] for each in exported] == ALL
+    rows = list(csv.DictReader(io.StringIO(run("suppressions", "export", "--format", "csv", *NOON, *STORE).stdout)))
+    assert [each["address"] for each in rows] == ALL
+    assert rows[-1]["note"].startswith("'=cmd")
+
+
+@pytest.mark.usefixtures("past")
+def test_an_import_takes_nothing_away(listed: Any, run: Run) -> None:
+    run("suppressions", "remove", "bo@x.example", *STORE)
+    Path("list").write_text(run("suppressions", "export", "--all", *NOON, *STORE).stdout)
+    run("suppressions", "add", "bo@x.example", *NOON, *STORE)
+    assert "1 left out" in run("suppressions", "import", "list", *NOON, *STORE).stdout
+    assert "bo@x.example" in listed()
+
+
+def test_bad_lines_are_told_the_rest_is_kept_and_the_status_is_1(run: Run, listed: Any) -> None:
+    many = "".join(f"a{n}@x.example\n" for n in range(1201))
+    Path("list").write_text(f"address\nno\x1baddress\n{many}")
+    result = run("suppressions", "import", "list", *NOON, *STORE, status=1)
+    assert "1201 kept, 0 were there already, 1 bad" in result.stdout
+    assert result.stderr.startswith("mailverdict: line 2: ")
+    assert "\x1b" not in result.output
+    assert len(listed()) == 1201
+
+
+def test_a_provider_s_list_comes_from_standard_input_or_a_file(run: Run, listed: Any, document: Document) -> None:
+    Path("blocks").write_text('[{"email": "a@x.example", "status": "5.7.1", "reason": "blocked", "created": 1}]')
+    Path("spam").write_text('[{"email": "b@x.example", "created": 1}]')
+    count = document("suppressions", "import", "--from", "sendgrid-blocks", "blocks", *STORE)
+    assert (count["kept"], count["passed"], list(count["passed_over"].values())) == (0, 1, [1])
+    run("suppressions", "import", "--from", "sendgrid-spam-reports", "spam", *STORE)
+    assert listed() == ["b@x.example"]
+
+
+def test_a_file_that_is_not_there_is_unavailable(run: Run) -> None:
+    result = run("suppressions", "import", "nowhere", *STORE, status=3)
+    assert result.stderr == "mailverdict: `nowhere` cannot be read: No such file or directory\n"
+
+
+@pytest.mark.usefixtures("past")
+def test_after_an_undo_nothing_of_that_rule_binds_and_all_else_does(document: Document, listed: Any) -> None:
+    asked = ("suppressions", "undo", "--rule", "no-such-mailbox", *NOON, *STORE)
+    meant = document(*asked, "--dry-run")
+    assert listed() == ALL
+    assert document(*asked, "--yes") == meant
+    assert [each["address"] for each in meant] == ["ann@gmail.com", "bo@x.example"]
+    assert listed("--rule", "no-such-mailbox") == []
+    assert listed() == ["cy@x.example", "di@x.example", "z.example"]
+    assert document(*asked, "--yes") == []
+
+
+@pytest.mark.usefixtures("past")
+def test_an_undo_of_everything_spares_what_people_said(listed: Any, run: Run) -> None:
+    assert "3 released" in run("suppressions", "undo", "--since", "12h", "--yes", *NOON, *STORE).stdout
+    assert listed() == ["di@x.example", "z.example"]
+
+
+@pytest.mark.usefixtures("past")
+@pytest.mark.parametrize(("answer", "left"), [("y\n", 4), ("n\n", 5)])
+def test_on_a_terminal_an_undo_shows_what_it_means_and_asks(
+    answer: str, left: int, listed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undoing, "is_attended", lambda: True)
+    words = ["suppressions", "undo", "--provider", "google", *NOON, *STORE]
+    result = CliRunner().invoke(cli, words, input=answer)
+    assert result.exit_code == 0
+    assert "ann@gmail.com" in result.output
+    assert "Release this 1?" in result.output
+    assert len(listed()) == left
+
+
+@pytest.mark.usefixtures("past")
+def test_where_nobody_can_be_asked_an_undo_needs_yes_and_it_always_needs_a_limit(run: Run, listed: Any) -> None:
+    assert not listing.is_attended()
+    assert "--yes" in run("suppressions", "undo", "--since", "2h", *NOON, *STORE, status=2).stderr
+    assert "say what to undo" in run("suppressions", "undo", "--yes", *NOON, *STORE, status=2).stderr
+    assert listed() == ALL
+
+
+@pytest.mark.parametrize("said", ["2", "h", "yesterday", "2026-01-01", "-2h", "2h2"])
+def test_what_is_neither_a_time_nor_a_span_is_a_usage_error(said: str, run: Run) -> None:
+    assert "--since" in run("suppressions", "list", "--since", said, "--store", "memory:", status=2).stderr
+
+
+def test_a_span_that_no_calendar_holds_is_a_usage_error(run: Run) -> None:
+    assert "too long ago" in run("suppressions", "list", "--since", "999999w", "--store", "memory:", status=2).stderr
