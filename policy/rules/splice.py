@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from policy.rules.rules_text import EditError, RulesText, is_empty, key_place, tree_of
 from policy.rules.tree import Address, value_at, with_value, without_value
@@ -77,6 +77,8 @@ def drop(source: RulesText, address: Address) -> str:
         if above is None or above_place is None or not isinstance(span.node, Mapping):
             raise EditError(f"`{shown(address)}` cannot be taken out: nothing would be left beside it")
         splice = _replacement(source, above, above_place, EMPTY_MAP)
+        said = "".join(f"  {each}" for each in _comments_before_value(source.text, span, place))
+        splice = evolve(splice, new=splice.new + said)
     return _checked(source, splice, without_value(source.tree, address))
 
 
