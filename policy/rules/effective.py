@@ -124,7 +124,7 @@ def in_force(policy: Policy) -> InForce:
             for each in _rules(policy, Place())
         ),
         names=Resolution(policy).canonical(),
-        providers=tuple((name, evolve(each, names=())) for name, each in providers.named.items()),
+        providers=tuple((name, evolve(_owned(providers, name), names=())) for name in sorted(providers.named)),
         called={name: providers.called(name) for name in spoken},
     )
 
@@ -164,6 +164,16 @@ def _providers(policy: Policy) -> dict[str, Provider]:
     """The providers; a name that callers may say stands with the one that it means, as a file demands."""
     merged = Providers.merged([layer.providers for layer in reversed(policy.layers)])
     return {
-        name: evolve(each, names=tuple(other for other in each.names if merged.called(other) == name))
+        name: evolve(_owned(merged, name), names=tuple(other for other in each.names if merged.called(other) == name))
         for name, each in merged.named.items()
     }
+
+
+def _owned(merged: Providers, name: str) -> Provider:
+    """What is a provider's: of names that two claim, the one that has it."""
+    each = merged.named[name]
+    return evolve(
+        each,
+        mx=tuple(host for host in each.mx if merged.by_mx(host) == name),
+        domains=tuple(domain for domain in each.domains if merged.by_domain(domain) == name),
+    )

@@ -179,7 +179,8 @@ def _in_block(layer: Layer, block: Block, rule: Rule, *, gone: bool) -> str | No
     node = _at(block.node, "disable")
     if gone and node is not None and rule.ref.id in block.disable:
         return f"{layer.file}:{node.line}"
-    if any(each.node is rule.node for each in block.rules) and block.node is not None:
+    own = rule.ref.file == layer.file and any(each.ref.line == rule.ref.line for each in block.rules)
+    if own and block.node is not None:
         return f"{layer.file}:{block.node.line}"
     edits = (f"{layer.file}:{edit.node.line}" for edit in block.overrides if edit.id == rule.ref.id)
     return next((edit for edit in edits if gone or edit in rule.ref.edited), None)

@@ -103,17 +103,25 @@ def _of_suppressing(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]
         return
     outcome, command = abstraction.dimensions[at.OUTCOME], abstraction.dimensions[at.COMMAND]
     meaning, alone = abstraction.dimensions[at.MEANING], abstraction.dimensions[at.RECIPIENTS]
+    passing = outcome.where(_is_transient)
+    permanent = outcome.where(lambda atom: isinstance(atom, int) and atom // 100 == 5)
+    no = meaning.where(lambda each: each != YES)
+    others = meaning.where(lambda each: each != YES and not _is_recipients(each[0], each[1]))
     if terms.strikes == 1:
-        passing = outcome.where(_is_transient)
         yield Suspicion(
             "law-3-at-first-sight",
             "suppresses at the first sight of a failure that may pass",
             "ask for `code: 5yz`, or for several `strikes`",
-            abstraction.box(OUTCOME=passing),
+            abstraction.box(OUTCOME=passing, MEANING=no),
         )
-    permanent = outcome.where(lambda atom: isinstance(atom, int) and atom // 100 == 5)
+    else:
+        yield Suspicion(
+            "law-4-fault",
+            "suppresses for what may pass and is not the recipient's fault",
+            "ask for a `category` and `fault: recipient`",
+            abstraction.box(OUTCOME=passing, MEANING=others),
+        )
     if Despite.NO_RECIPIENT_FAULT not in rule.despite:
-        others = meaning.where(lambda each: not _is_recipients(each[0], each[1]))
         yield Suspicion(
             "law-4-fault",
             "suppresses for what is not the recipient's fault",
@@ -136,7 +144,7 @@ def _of_suppressing(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]
 def _is_transient(atom: object) -> bool:
     if isinstance(atom, Failure):
         return atom not in OWN_LOOKUP
-    return not isinstance(atom, int) or atom // 100 == 4
+    return not isinstance(atom, int) or atom // 100 in (3, 4)
 
 
 def _is_recipients(category: Category, fault: Fault) -> bool:
