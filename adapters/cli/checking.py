@@ -18,7 +18,7 @@ _MANY = 5000  # rules that take longer than people wait without a word
 
 def _print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from policy.rules.codes import codes_section
+        from policy.rules.describing.codes import codes_section
 
         click.echo(codes_section(), nl=False)
         ctx.exit()

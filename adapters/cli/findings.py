@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.cli.common import safe
-from policy.rules.codes import GUIDE, meaning_of
+from policy.rules.describing.codes import GUIDE, meaning_of
 from policy.rules.finding import Finding, Level
 from policy.text import clean
 

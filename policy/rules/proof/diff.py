@@ -77,7 +77,7 @@ class _Diff:
         self.abstraction, self.streams = abstraction, tuple(streams)
         self.old, self.new = (_side(policy, abstraction, now) for policy in (old, new))
         self.places = [(place, abstraction.boxes(marker)) for place, marker in zip(places, markers, strict=True)]
-        self.witnesses = Witnesses(abstraction, new, now)
+        self.witnesses, self.cases = Witnesses(abstraction, new, now), tuple(cases(abstraction))
         impossible = [*abstraction.impossible(), *relations(abstraction)]
         lists = (
             [Claim(n, box) for n, boxes in enumerate(side.takes) for box in boxes] for side in (self.old, self.new)
@@ -105,7 +105,7 @@ class _Diff:
 
     def changed(self, i: int, j: int, number: int, place: Place) -> Iterator[Change]:
         old, new = self.old.rules[i], self.new.rules[j]
-        for stream, (region, told) in product((None, *self.streams), cases(self.abstraction)):
+        for stream, (region, told) in product((None, *self.streams), self.cases):
             before = told(self.old.policy, old, place, stream)
             after = told(self.new.policy, new, place, stream)
             if before == after:

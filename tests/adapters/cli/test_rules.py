@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from policy.rules.effective import in_force
+from policy.rules.showing.effective import in_force
 from policy.rules.source import load_policy
 
 Run = Callable[..., Result]

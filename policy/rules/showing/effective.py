@@ -11,12 +11,12 @@ from typing import Any
 from attrs import evolve, frozen
 
 from policy.decision import RuleRef
-from policy.rules.conjunction import conjoined, holds_in
 from policy.rules.layer import EVERYONE, Where
 from policy.rules.policy import Place, Policy
 from policy.rules.providers import Provider, Providers, spoken_name
-from policy.rules.resolution import Name, Resolution, Said
 from policy.rules.rule import Condition, Rule
+from policy.rules.showing.conjunction import conjoined, holds_in
+from policy.rules.showing.resolution import Name, Resolution, Said
 
 _ID_LIMIT = 80
 

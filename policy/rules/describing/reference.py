@@ -10,11 +10,11 @@ from typing import Any
 from attrs import frozen
 
 from policy.rules.conditions import WHEN
+from policy.rules.describing.schema import compact, shared_in
 from policy.rules.layer_reader import BLOCK, DEFAULTS, FILE, PROVIDER
 from policy.rules.overrides import OVERRIDE
 from policy.rules.reading import Key, Keys, string
 from policy.rules.rule_reader import RULE, example
-from policy.rules.schema import compact, shared_in
 from policy.rules.terms import LASTING, ROUTE, SCHEDULE, STREAM, SUPPRESS, SUPPRESSION, SUSPEND, THEN
 
 

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 
 import policy.rules
 from policy.decision import Action
+from policy.rules.describing.schema import DIALECT, SHARED, rules_schema, shared_in
 from policy.rules.reading import Key, Keys, Report
 from policy.rules.rule_reader import then
-from policy.rules.schema import DIALECT, SHARED, rules_schema, shared_in
 from policy.rules.source import RulesError, RulesFile, build_policy
 from policy.rules.terms import ONLY_WITH
 from policy.testing.files import operator_files
 from policy.yamlfile import Scalar, read_yaml
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SCHEMA = rules_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 

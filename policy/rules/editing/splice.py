@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from policy.rules.rules_text import EditError, RulesText, is_empty, key_place, tree_of
-from policy.rules.tree import Address, value_at, with_value, without_value
-from policy.rules.written import EMPTY_MAP, Value, item_lines, keyed, pair_lines, scalar
+from policy.rules.editing.rules_text import EditError, RulesText, is_empty, key_place, tree_of
+from policy.rules.editing.tree import Address, value_at, with_value, without_value
+from policy.rules.editing.written import EMPTY_MAP, Value, item_lines, keyed, pair_lines, scalar
 from policy.yamlfile import Mapping, Sequence, Span
 
 # What may stand between two things: white space and comments.

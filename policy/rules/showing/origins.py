@@ -7,13 +7,13 @@ nobody wrote down (a default of the language, a scope's copy) has no place of it
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policy.rules.dumping import document, written_rule
-from policy.rules.effective import Effective, RuleInForce
+from policy.rules.editing.tree import Address
 from policy.rules.layer import Block, Layer, Where
 from policy.rules.policy import Policy
-from policy.rules.resolution import SECTIONS, Said
 from policy.rules.rule import Condition, Rule
-from policy.rules.tree import Address
+from policy.rules.showing.dumping import document, written_rule
+from policy.rules.showing.effective import Effective, RuleInForce
+from policy.rules.showing.resolution import SECTIONS, Said
 from policy.yamlfile import Mapping as MappingNode
 from policy.yamlfile import Node, Scalar, Sequence
 

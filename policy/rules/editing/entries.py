@@ -1,9 +1,9 @@
 """Lists in a rules file by what is in them: made when they are missing, gone with their last word."""
 
-from policy.rules.rules_text import EditError, RulesText, is_empty
-from policy.rules.splice import drop, insert, put
-from policy.rules.tree import Address
-from policy.rules.written import Value, listed, word, words
+from policy.rules.editing.rules_text import EditError, RulesText, is_empty
+from policy.rules.editing.splice import drop, insert, put
+from policy.rules.editing.tree import Address
+from policy.rules.editing.written import Value, listed, word, words
 from policy.yamlfile import Scalar, Sequence
 
 

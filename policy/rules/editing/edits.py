@@ -9,9 +9,8 @@ import re
 from collections.abc import Callable
 
 from policy.address import parse_domain
-from policy.rules.entries import with_item, with_word, without_word, words_at
-from policy.rules.reading import near
-from policy.rules.rules_text import (
+from policy.rules.editing.entries import with_item, with_word, without_word, words_at
+from policy.rules.editing.rules_text import (
     EditError,
     RulesText,
     child,
@@ -22,9 +21,10 @@ from policy.rules.rules_text import (
     rules_of,
     unknown_rule,
 )
-from policy.rules.splice import drop, put
-from policy.rules.tree import Address
-from policy.rules.written import Value, keyed, read_rule, read_value, scalar, words
+from policy.rules.editing.splice import drop, put
+from policy.rules.editing.tree import Address
+from policy.rules.editing.written import Value, keyed, read_rule, read_value, scalar, words
+from policy.rules.reading import near
 from policy.text import clean
 from policy.yamlfile import Mapping, Scalar, plain
 

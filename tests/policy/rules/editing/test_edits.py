@@ -12,9 +12,9 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from policy.rules.editing import EditError, add_rule, disable, enable, set_value, unset_value
+from policy.rules.editing.edits import EditError, add_rule, disable, enable, set_value, unset_value
 
-SHIPPED = (Path(__file__).parents[3] / "rules.yaml").read_bytes().decode()
+SHIPPED = (Path(__file__).parents[4] / "rules.yaml").read_bytes().decode()
 BELOW = frozenset(["low-one", "low-two", "low-three", "163"])
 
 PLAIN = ["retry", "5yz", "a b", "😀", "x.y", "7d"]

@@ -13,13 +13,13 @@ from typing import Any
 from policy.matching import Pattern
 from policy.retry import Schedule
 from policy.rules.conditions import Span
-from policy.rules.effective import Effective, RuleInForce, effective
 from policy.rules.layer import EVERYONE
 from policy.rules.layer_reader import LANGUAGE
-from policy.rules.layout import Line, Origins, flow, laid_out, text_of
 from policy.rules.policy import Place, Policy
-from policy.rules.resolution import Name, Said
 from policy.rules.rule import Condition, Example, Lasting, SuppressTerms, Then
+from policy.rules.showing.effective import Effective, RuleInForce, effective
+from policy.rules.showing.layout import Line, Origins, flow, laid_out, text_of
+from policy.rules.showing.resolution import Name, Said
 from policy.text import clean
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))

@@ -13,14 +13,14 @@ from policy.attempt import Attempt
 from policy.decide import decide, facts_of
 from policy.decision import Strength
 from policy.rules.conditions import condition, none_of
-from policy.rules.conjunction import conjoined, holds_in
 from policy.rules.domains import covers
-from policy.rules.dumping import dump, file_text
-from policy.rules.effective import effective, in_force, only_rule
 from policy.rules.layer import EVERYONE
-from policy.rules.origins import origins, traced
 from policy.rules.policy import ANYWHERE, Place, Policy
 from policy.rules.rule import Condition
+from policy.rules.showing.conjunction import conjoined, holds_in
+from policy.rules.showing.dumping import dump, file_text
+from policy.rules.showing.effective import effective, in_force, only_rule
+from policy.rules.showing.origins import origins, traced
 from policy.rules.source import RulesFile, build_policy
 from policy.testing.files import operator_policy, operator_stacks
 from policy.testing.scenarios import Scenario, scenarios
@@ -28,7 +28,7 @@ from policy.testing.scenarios import Scenario, scenarios
 SHIPPED = build_policy([])
 few = settings(max_examples=25)  # each loads several policies
 PATTERNS = [mark + name for mark in ("", "=", "*.") for name in ("org", "a.org", "b.a.org", "net")]
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 OURS = {"rules.yaml": "rules.yaml", "bottom.yaml": "policy/rules/bottom.yaml"}
 HOSTS = ["org", "a.org", "b.a.org", "c.b.a.org", "ba.org", "net", "x.net"]
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from policy.rules.codes import CODES, codes_section, meaning_of
+from policy.rules.describing.codes import CODES, codes_section, meaning_of
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SOURCES = [*(ROOT / "policy" / "rules").rglob("*.py"), ROOT / "policy/yamlfile.py", ROOT / "policy/testing/cases.py",
            ROOT / "policy/testing/wants.py"]  # fmt: skip
 TELLING = {"Problem", "problem", "_finding", "_problem", "_Refused", "Suspicion"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from policy.rules.rules_text import EditError, child
+from policy.rules.editing.rules_text import EditError, child
 from policy.text import clean
 from policy.yamlfile import Mapping, Node, Problem, Scalar, Sequence, Span, plain, read_yaml, spans
 

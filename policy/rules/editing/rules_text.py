@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
+from policy.rules.editing.tree import Address
 from policy.rules.reading import near
-from policy.rules.tree import Address
 from policy.text import clean
 from policy.yamlfile import Mapping, Problem, Scalar, Sequence, Span, plain, read_yaml, spans
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from policy.rules.reference import SECTIONS, Section, example_line, reference_page
-from policy.rules.schema import rules_schema
+from policy.rules.describing.reference import SECTIONS, Section, example_line, reference_page
+from policy.rules.describing.schema import rules_schema
 from policy.rules.source import RulesFile, build_policy
 
 # For each section a file, and what stands beside the key under test, unless that says it.

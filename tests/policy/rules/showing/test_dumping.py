@@ -17,12 +17,12 @@ from policy.decision import Decision
 from policy.history import History
 from policy.reply import parse_reply
 from policy.rules.conditions import CONDITIONS
-from policy.rules.dumping import document, dump, duration_text
-from policy.rules.effective import effective, in_force
-from policy.rules.layout import spelt
 from policy.rules.policy import Policy
 from policy.rules.reading import Report, duration
 from policy.rules.rule_reader import RULE
+from policy.rules.showing.dumping import document, dump, duration_text
+from policy.rules.showing.effective import effective, in_force
+from policy.rules.showing.layout import spelt
 from policy.rules.source import RulesFile, build_policy
 from policy.rules.terms import SCHEDULE, THEN
 from policy.testing.files import operator_policy, operator_stacks

@@ -10,8 +10,8 @@ from typing import Any
 
 from attrs import frozen
 
-from policy.rules.tree import Address
-from policy.rules.written import scalar
+from policy.rules.editing.tree import Address
+from policy.rules.editing.written import scalar
 from policy.text import clean
 
 WIDTH = 116
