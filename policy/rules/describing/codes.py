@@ -126,6 +126,10 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "always-found": Meaning("The pattern is found in every text.", "Leave it out, or make it say more."),
         "expired-rule": Meaning("The rule has not held since the day named.", "Take it out, or give it more time."),
+        "idle-override": Meaning(
+            "An override edits a rule that is not in force there: it is disabled, replaced or left out.",
+            "Take the override out, or what takes the rule out.",
+        ),
         "takes-away": Meaning(
             "A rule for one scope has the id of a lower file's rule, which is so taken away from everyone.",
             "Give it another id, or use `override` in that scope.",
