@@ -261,6 +261,31 @@ domains:
     assert is_told(old, new, attempt, diff(old, new, now=NOW))
 
 
+MOVED = {
+    "domains": Attempt(outcome=parse_reply("450"), recipient=parse_address("jo@moved.example")),
+    "mx": Attempt(outcome=parse_reply("450"), mx="moved.example"),
+    "names": Attempt(outcome=parse_reply("450"), provider="moved-example"),
+}
+
+
+@pytest.mark.parametrize("key", MOVED)
+def test_names_that_go_to_another_provider_are_told(key: str) -> None:
+    def owned_by(owner: str) -> Policy:
+        rules = [{"id": "theirs", "when": {"code": "450"}, "then": {"action": "hold"}}]
+        providers: Document = {name: {"domains": [f"{name}.example"]} for name in ("small", "large")}
+        providers["large"]["rules"] = rules
+        providers[owner].setdefault(key, []).append("moved-example" if key == "names" else "moved.example")
+        return operator_policy(json.dumps({"mailverdict": 1, "providers": providers}))
+
+    old, new = owned_by("small"), owned_by("large")
+    changes, attempt = diff(old, new, now=NOW), MOVED[key]
+    assert differ(decided(old, attempt, History()), decided(new, attempt, History()))
+    assert is_told(old, new, attempt, changes)
+    assert any("provider small becomes large" in line for change in changes for line in change.says)
+    for change in changes:
+        check_shown(old, new, change)
+
+
 @pytest.mark.parametrize("domain", ["example.org", "*.example.org"])
 def test_a_change_for_a_domain_is_shown_there(domain: str) -> None:
     old = load_policy()

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 
+from policy.address import parse_address
 from policy.attempt import Attempt, Command, Failure
 from policy.diagnosis.diagnose import diagnose
 from policy.diagnosis.knowledge import Signature, shipped_knowledge
@@ -75,6 +76,15 @@ def test_every_status_stated_or_quoted_means_what_it_can_mean(code: str, form: s
     for status, provider in (*theirs, *registered):
         outcome = parse_reply(form.format(code=code, status=status))
         check(Attempt(outcome=outcome, command=Command.RCPT), provider)
+
+
+@pytest.mark.parametrize("code", ["450 4", "550 5"])
+@pytest.mark.parametrize("named", ["us@ours.example", "other@there.example"])
+def test_a_reply_that_names_another_address_means_what_it_can_mean(code: str, named: str) -> None:
+    recipient, sender = map(parse_address, ("jo@example.org", "us@ours.example"))
+    for status in KNOWLEDGE.statuses:
+        for reply in (f"{code}{status[1:]} <{named}>", f"{code[:3]} <{named}>"):
+            check(Attempt(outcome=parse_reply(reply), command=Command.RCPT, recipient=recipient, sender=sender), None)
 
 
 def test_every_code_means_what_it_can_mean_to_every_command() -> None:
