@@ -7,8 +7,9 @@ that a law is broken is tried on a real reply before it is called so.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import combinations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from policy.decide import decide, facts_of
 from policy.diagnosis.category import EvidenceKind
@@ -94,7 +95,7 @@ class _Check:
             except Undecided:
                 continue
             if not hiding:
-                says = f"rule `{each.rule.ref.id}` can never hold: its conditions exclude each other"
+                says = f"rule `{each.rule.ref.id}` can never hold: {self.at_odds(each.rule, cover)}"
                 yield _finding(each.rule, "never-holds", says, Level.ERROR)
                 continue
             hiders = [self.rule_by_number[number] for number in sorted(hiding)]
@@ -102,6 +103,15 @@ class _Check:
             by = tuple(str(rule.ref) for rule in hiders)
             says = f"rule `{each.rule.ref.id}` never decides: all that it asks for is decided before by {', '.join(by)}"
             yield _finding(each.rule, "unreachable-rule", says, Level.WARNING, witness, by)
+
+    def at_odds(self, rule: Rule, cover: Cover) -> str:
+        """Which two of its conditions, its place included, exclude each other; or that all together do."""
+        for one, other in combinations((*rule.within, *rule.when), 2):
+            pair = evolve(rule, within=(), when=(one, other))
+            if all(cover.free(box, 0) is None for box in self.abstraction.boxes(pair)):
+                names = (f"`{each.key}`" if each in rule.when else f"its place ({each.key})" for each in (one, other))
+                return " and ".join(names) + " exclude each other"
+        return "its conditions exclude each other"
 
     def hidden(self, each: _Asked, hiders: Sequence[Rule]) -> Witness | None:
         """An attempt for which the rule holds, and one that hides it does too."""

@@ -27,9 +27,11 @@ from policy.rules.proof.doing import Did, cases
 from policy.rules.proof.provider_diff import provider_changes
 from policy.rules.proof.space import Abstraction
 from policy.rules.proof.text_atoms import relations
-from policy.rules.proof.witness import Witness, Witnesses
+from policy.rules.proof.witness import LOOKS, Witness, Witnesses
 from policy.rules.rule import Rule, Then
 
+_IN_VAIN = 30  # after so many looks for a witness in vain, the others are short
+_FEW_LOOKS = 50
 _BOXES = 4096  # of one pair that are asked; more are only told to be possible
 
 
@@ -54,14 +56,21 @@ def diff(old: Policy, new: Policy, *, now: datetime) -> list[Change]:
 
 
 def _grouped(changes: Iterable[Change]) -> Iterator[Change]:
-    """One change for all rules that stay and do another thing in the same way; the first witness stands for them."""
+    """One change for all that one rule newly decides in the same way, and for all rules that stay and change alike.
+
+    One witness stands for the group, and its pair of rules comes first.
+    """
     groups: dict[object, list[Change]] = {}
     for each in changes:
-        ((old, new),) = each.pairs
-        same = old.id == new.id
-        groups.setdefault((each.says, same, None if same else (old, new), each.witness is None), []).append(each)
+        groups.setdefault(_group(each.pairs[0], each.says), []).append(each)
     for group in groups.values():
-        yield evolve(group[0], pairs=tuple(dict.fromkeys(pair for each in group for pair in each.pairs)))
+        first = next((each for each in group if each.witness is not None), group[0])
+        yield evolve(first, pairs=tuple(dict.fromkeys(pair for each in (first, *group) for pair in each.pairs)))
+
+
+def _group(pair: Pair, says: tuple[str, ...]) -> object:
+    old, new = pair
+    return says, None if old.id == new.id else new
 
 
 class _Diff:
@@ -82,6 +91,8 @@ class _Diff:
         lists = (
             [Claim(n, box) for n, boxes in enumerate(side.takes) for box in boxes] for side in (self.old, self.new)
         )
+        self.witnessed: set[object] = set()  # groups that have a witness
+        self.vain = 0  # looks for one that found none
         closer = [Claim(n, box) for n, (_, boxes) in enumerate(self.places) for box in boxes]
         first, second = lists
         self.cover = Cover(abstraction.space, [*impossible, *first], second, closer)
@@ -104,22 +115,29 @@ class _Diff:
             yield from ((i, j) for j in sorted({*moved, *unpaired, *(() if mine is None else (mine,))}))
 
     def changed(self, i: int, j: int, number: int, place: Place) -> Iterator[Change]:
+        """What changes where these two rules decide at this place: in general, then for a stream or a case."""
         old, new = self.old.rules[i], self.new.rules[j]
-        for stream, (region, told) in product((None, *self.streams), self.cases):
-            before = told(self.old.policy, old, place, stream)
-            after = told(self.new.policy, new, place, stream)
-            if before == after:
+        told: set[str] = set()
+        for stream, (region, did) in product((None, *self.streams), self.cases):
+            try:
+                before, after = did(self.old.policy, old, place, stream), did(self.new.policy, new, place, stream)
+            except LookupError:
+                return  # it names what is defined in another scope only: it cannot hold here
+            keys = _changed(before, after) - told
+            if not keys:
                 continue
             boxes = (box for box in (each & region for each in self.common(i, j, number, stream)) if not box.is_empty)
-            change = self.shown(i, j, list(islice(boxes, _BOXES + 1)), number)
+            says = _says(before, after, keys, stream)
+            change = self.shown(i, j, list(islice(boxes, _BOXES + 1)), number, says)
             if change is not None:
-                yield evolve(change, says=_says(before, after, stream))
-                return
+                told |= keys
+                yield change
 
-    def shown(self, i: int, j: int, boxes: Sequence[Box], number: int) -> Change | None:
-        """The change, where some input gets this pair at this place; with a witness when one is found."""
+    def shown(self, i: int, j: int, boxes: Sequence[Box], number: int, says: tuple[str, ...]) -> Change | None:
+        """The change, where some input gets this pair at this place; with a witness when its group has none yet."""
         possible = len(boxes) > _BOXES
-        change = Change(pairs=((self.old.rules[i].ref, self.new.rules[j].ref),), says=())
+        change = Change(pairs=((self.old.rules[i].ref, self.new.rules[j].ref),), says=says)
+        group = _group(change.pairs[0], says)
         for box in boxes[:_BOXES]:
             try:
                 free = self.cover.free(box, i, j, number)
@@ -129,8 +147,15 @@ class _Diff:
             if free is None:
                 continue
             possible = True
-            witness = self.witnesses.find(free, box, (self.new.rules[j],), partial(self.shows, change.pairs[0]))
+            if group in self.witnessed:
+                return change
+            looks = LOOKS if self.vain < _IN_VAIN else _FEW_LOOKS
+            shows = partial(self.shows, change.pairs[0])
+            rules = self.old.rules[i], self.new.rules[j]
+            witness = self.witnesses.find(free, box, rules, shows, looks=looks)
+            self.vain += witness is None
             if witness is not None:
+                self.witnessed.add(group)
                 before, after = self.decided(self.old, witness), self.decided(self.new, witness)
                 return evolve(change, witness=witness, before=before, after=after)
         return change if possible else None
@@ -138,7 +163,14 @@ class _Diff:
     def shows(self, pair: Pair, witness: Witness) -> bool:
         """Do these two rules decide about it, and differently?"""
         before, after = self.decided(self.old, witness), self.decided(self.new, witness)
-        return (before.rule, after.rule) == pair and differ(before, after)
+        sent = self.sent(self.old, before, witness), self.sent(self.new, after, witness)
+        return (before.rule, after.rule) == pair and (differ(before, after) or sent[0] != sent[1])
+
+    def sent(self, side: _Side, decision: Decision, witness: Witness) -> str | None:
+        """Where the next try goes: a route may keep its name and lead elsewhere."""
+        attempt, policy = witness.attempt, side.policy
+        place = policy.place(attempt.recipient, policy.provider_of(attempt))
+        return None if decision.route is None else policy.next_hop(decision.route, place)
 
     def common(self, i: int, j: int, number: int, stream: str | None) -> Iterator[Box]:
         """Boxes in both rules, at the place and for the stream."""
@@ -185,14 +217,19 @@ def _twins(old: _Side, new: _Side) -> dict[int, int]:
     return found
 
 
-def _says(before: Did, after: Did, stream: str | None) -> tuple[str, ...]:
-    """What is different, by name."""
+def _changed(before: Did, after: Did) -> set[str]:
+    """The names of what is different; where the action is, nothing else matters."""
+    if before.action is not after.action:
+        return {"action"}
+    return {key for key in before.terms.keys() | after.terms.keys() if before.terms.get(key) != after.terms.get(key)}
+
+
+def _says(before: Did, after: Did, keys: set[str], stream: str | None) -> tuple[str, ...]:
+    """What is different, in words."""
     of = f" of stream {stream}" if stream else ""
     if before.action is not after.action:
         return (f"{before.action.value} becomes {after.action.value}{of}",)
-    keys = before.terms.keys() | after.terms.keys()
-    changed = sorted(key for key in keys if before.terms.get(key) != after.terms.get(key))
-    return tuple(f"{before.action.value} with another {key}{of}" for key in changed)
+    return tuple(f"{before.action.value} with another {key}{of}" for key in sorted(keys))
 
 
 def _places(*policies: Policy) -> list[Place]:

@@ -99,7 +99,7 @@ def _of_a_no(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
 def _of_suppressing(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
     """Laws 3 and 4: who may be suppressed, when, and on whose word."""
     terms = rule.then.suppress
-    if terms is None or rule.then.action is not Action.HARD_BOUNCE:
+    if terms is None or (rule.then.action is not Action.HARD_BOUNCE and terms.strikes > 1):
         return
     outcome, command = abstraction.dimensions[at.OUTCOME], abstraction.dimensions[at.COMMAND]
     meaning, alone = abstraction.dimensions[at.MEANING], abstraction.dimensions[at.RECIPIENTS]

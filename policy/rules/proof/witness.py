@@ -88,19 +88,28 @@ class Witnesses:
         self._diagnosed: dict[Any, Diagnosis] = {}
         self._masks: Mapping[int, int] = {}
 
-    def find(self, box: Box, asked: Box, rules: Sequence[Rule], bears_out: Callable[[Witness], bool]) -> Witness | None:
+    def find(
+        self,
+        box: Box,
+        asked: Box,
+        rules: Sequence[Rule],
+        bears_out: Callable[[Witness], bool],
+        *,
+        looks: int = LOOKS,
+    ) -> Witness | None:
         """Return the first candidate that bears out; None when none of a bounded number does.
 
         Args:
             box: what the search left free, a part of `asked`.
             asked: the box that was asked about; its flags are those that must be set.
             rules: those that must hold; it spares trying what cannot bear out.
+            looks: how many candidates are made.
         """
         self._masks = box.masks
         flags = [flag for flag, mask in asked.masks.items() if flag >= at.FLAGS and mask == 2]
         if len(box.masks) < 200:
             flags += [flag for flag, mask in box.masks.items() if flag >= at.FLAGS and mask == 2 and flag not in flags]
-        likely = (each for each in islice(self._candidates(flags), LOOKS) if self._likely(each, rules))
+        likely = (each for each in islice(self._candidates(flags), looks) if self._likely(each, rules))
         tried = []
         for each in islice(likely, TRIES):
             if bears_out(each):

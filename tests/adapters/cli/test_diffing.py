@@ -54,7 +54,7 @@ def test_nothing_changes_is_said_so(old: str, new: str, run: Run, document: Docu
 
 
 def test_what_is_only_possible_stands_last_and_counts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policy.rules.proof.diff.Witnesses.find", lambda *_: None)
+    monkeypatch.setattr("policy.rules.proof.diff.Witnesses.find", lambda *_, **__: None)
     result = run("diff", "shipped", "grey.yaml", "--exit-code", status=1)
     first, second = result.stdout.splitlines()
     assert first == "possible, though no reply was found that shows it:"
