@@ -194,7 +194,11 @@ class _Verdict:
         if refusal:
             if action is Action.HARD_BOUNCE and transient and outcome not in OWN_LOOKUP:
                 milder = Action.RETRY
-            return (self.law(milder, refusal) if action is Action.HARD_BOUNCE else milder), None
+            if action is Action.HARD_BOUNCE:
+                return self.law(milder, refusal), None
+            if terms.strikes == 1:  # several strikes say what counts; one says that this reply suppresses
+                self.note(EvidenceKind.LAW, "suppress became nothing", refusal)
+            return milder, None
         lasting = self.policy.lasting(terms.strength, self.place)
         verdict = judged(terms, self.attempt, self.diagnosis, self.history, lasting=lasting, now=self.times.now)
         if isinstance(verdict, Suppress):

@@ -18,7 +18,7 @@ from policy.decide import decide
 from policy.decision import Action, Decision, Reconnect, Split
 from policy.diagnosis.category import Category, EvidenceKind
 from policy.forward import ForwardState
-from policy.guard import WINDOW, may_probe, standing
+from policy.guard import WINDOW, Watch, may_probe, standing
 from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
 from policy.outage import is_known_good, seen, watch_keys, watches_after
@@ -168,25 +168,30 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
             message = f"attempt `{attempt.identity}` to `{recipient}` is known with other content"
             return AttemptConflict(message)
         return known.decision
-    history = unit.history(history_key(policy, attempt))
+    entry, watches = recorded(policy, attempt, unit.history(history_key(policy, attempt)), now)
+    unit.commit(entry)
+    for watch in watches:
+        unit.watch(watch)
+    return entry.decision
+
+
+def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> tuple[Entry, tuple[Watch, ...]]:
+    """Return what is to be kept of an attempt: the decision's line of the ledger, and the watches that it changed."""
     decision = decide(policy, attempt, history, now=now, spread=spread_of(attempt))
     progress = progress_after(attempt, decision, history.progress, now)
     entry = Entry(
         attempt_id=attempt.identity,
-        recipient=recipient,
+        recipient=attempt.recipient.key if attempt.recipient else "",
         at=now,
         attempt=attempt,
         decision=decision,
         progress=progress,
         provider=history.watches[0].key if history.watches else "",
     )
-    unit.commit(entry)
     at = max(now, progress.first_attempt_at)
-    answer = seen(attempt, decision.category, decision.fault, history, at)
-    for before, after in zip(history.watches, watches_after(history.watches, answer, at), strict=True):
-        if after is not before:
-            unit.watch(after)
-    return decision
+    after = watches_after(history.watches, seen(attempt, decision.category, decision.fault, history, at), at)
+    pairs = zip(history.watches, after, strict=True)
+    return entry, tuple(watch for before, watch in pairs if watch is not before)
 
 
 def history_key(policy: Policy, attempt: Attempt) -> HistoryKey:

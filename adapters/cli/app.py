@@ -39,7 +39,9 @@ COMMANDS = {
         "Show the forwards that replies named, approve or reject them.",
     ),
     "init": ("adapters.cli.starting:init_command", "Write a commented rules file to start from."),
-    "check": ("adapters.cli.starting:check_command", "Check rules files: every mistake at once, with its place."),
+    "check": ("adapters.cli.checking:check_command", "Check rules files: every mistake at once, with its place."),
+    "diff": ("adapters.cli.diffing:diff_command", "Say which decisions a change of rules changes, with examples."),
+    "test": ("adapters.cli.testing:test_command", "Try the examples of rules files, and files of golden cases."),
     "rules": (
         "adapters.cli.rules:rules_group",
         "Show the rules in force, with the place of each value, or edit a file.",

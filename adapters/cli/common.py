@@ -41,7 +41,8 @@ store_option = click.option(
     envvar="MAILVERDICT_STORE",
     default=DEFAULT_STORE,
     show_default=True,
-    help="Where the past is kept: sqlite:///relative.db, sqlite:////absolute.db or memory:. [env: MAILVERDICT_STORE]",
+    help="Where the past is kept: sqlite:///relative.db, sqlite:////absolute.db, postgresql://... or memory:. "
+    "[env: MAILVERDICT_STORE]",
 )
 format_option = click.option(
     "--format",

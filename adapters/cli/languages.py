@@ -23,11 +23,11 @@ def schema_command(form: str) -> None:
     `# yaml-language-server: $schema=rules.schema.json`.
     """
     if form == "text":
-        from policy.rules.reference import reference_page
+        from policy.rules.describing.reference import reference_page
 
         click.echo(reference_page(), nl=False)
     else:
         from adapters.cli.show import print_json
-        from policy.rules.schema import rules_schema
+        from policy.rules.describing.schema import rules_schema
 
         print_json(rules_schema())

@@ -44,9 +44,9 @@ def show_command(
     there. What is not given excludes nothing: without --provider, and for a domain that no provider is known for,
     the rules of all providers are shown.
     """
-    from policy.rules.dumping import file_text
-    from policy.rules.effective import effective, only_rule
-    from policy.rules.origins import origins, traced
+    from policy.rules.showing.dumping import file_text
+    from policy.rules.showing.effective import effective, only_rule
+    from policy.rules.showing.origins import origins, traced
 
     policy = _checked(lambda: load_policy(rules_files(rules)))
     whole = effective(policy, _place(policy, domain, provider))
@@ -121,7 +121,7 @@ def set_command(  # noqa: PLR0917 - click's signature
     file: str, rule_id: str, path: str, value: str, rules: tuple[str, ...], form: str, dry_run: bool
 ) -> None:
     """Set PATH of the rule ID to VALUE in FILE; a rule of a lower file is overridden there."""
-    from policy.rules.editing import set_value
+    from policy.rules.editing.edits import set_value
 
     said = f"`{path}` of rule `{rule_id}` is set to `{value}`"
     _edit(file, rules, lambda text, below: set_value(text, rule_id, path, value, below), said, form, dry_run=dry_run)
@@ -134,7 +134,7 @@ def set_command(  # noqa: PLR0917 - click's signature
 @_edit_options
 def unset_command(file: str, rule_id: str, path: str, rules: tuple[str, ...], form: str, dry_run: bool) -> None:
     """Take PATH of the rule ID away in FILE."""
-    from policy.rules.editing import unset_value
+    from policy.rules.editing.edits import unset_value
 
     said = f"`{path}` of rule `{rule_id}` is no longer set"
     _edit(file, rules, lambda text, below: unset_value(text, rule_id, path, below), said, form, dry_run=dry_run)
@@ -146,7 +146,7 @@ def unset_command(file: str, rule_id: str, path: str, rules: tuple[str, ...], fo
 @_edit_options
 def disable_command(file: str, rule_id: str, rules: tuple[str, ...], form: str, dry_run: bool) -> None:
     """Take the rule ID of a lower file out of force in FILE."""
-    from policy.rules.editing import disable
+    from policy.rules.editing.edits import disable
 
     said = f"rule `{rule_id}` is disabled"
     _edit(file, rules, lambda text, below: disable(text, rule_id, below), said, form, dry_run=dry_run)
@@ -158,7 +158,7 @@ def disable_command(file: str, rule_id: str, rules: tuple[str, ...], form: str, 
 @_edit_options
 def enable_command(file: str, rule_id: str, rules: tuple[str, ...], form: str, dry_run: bool) -> None:
     """Put the rule ID in force again that FILE disables."""
-    from policy.rules.editing import enable
+    from policy.rules.editing.edits import enable
 
     said = f"rule `{rule_id}` is no longer disabled"
     _edit(file, rules, lambda text, _: enable(text, rule_id), said, form, dry_run=dry_run)
@@ -182,7 +182,7 @@ def add_command(  # noqa: PLR0913, PLR0917 - click's signature
     rules: tuple[str, ...], form: str, dry_run: bool,
 ) -> None:  # fmt: skip
     """Add RULE, YAML in lines or in braces, to FILE; `-` (the default) reads it from standard input."""
-    from policy.rules.editing import add_rule
+    from policy.rules.editing.edits import add_rule
 
     try:
         text = sys.stdin.buffer.read().decode() if rule == "-" else rule
@@ -207,7 +207,7 @@ def _edit(
 ) -> None:
     """Edit a rules file's text, check it among the others and write it; what is wrong leaves it as it was."""
     from adapters.cli.rules_file import others_around, replace_file
-    from policy.rules.editing import EditError
+    from policy.rules.editing.edits import EditError
     from policy.rules.source import RulesFile, build_policy
     from policy.yamlfile import Problem, read_yaml
 

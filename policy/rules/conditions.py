@@ -1,7 +1,7 @@
 """The conditions of a `when`: how the value of each key is read, and how it is tested. A new one is a line here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +11,7 @@ from policy.attempt import Command, Custody, Failure
 from policy.diagnosis.category import Category, Fault, Weight
 from policy.matching import Pattern, PatternError
 from policy.reply import Reply
-from policy.rules.domains import covers
+from policy.rules.domains import covers, patterns_over
 from policy.rules.reading import (
     Key,
     Keys,
@@ -174,11 +174,16 @@ def _recipient_domain(facts: Facts) -> str | None:
 
 @frozen
 class Question:
-    """What a condition asks: how one value is read, how it is tested (one that holds is enough), what it is for."""
+    """What a condition asks: how one value is read, how it is tested (one that holds is enough), what it is for.
+
+    Args:
+        spoken: all values that hold of some facts; None where they cannot be listed.
+    """
 
     kind: Kind[Any]
     test: Callable[[Facts, Any], bool]
     says: str
+    spoken: Callable[[Facts], Iterable[Any]] | None = None
 
 
 _COMMANDS = {**members(Command), UNKNOWN_COMMAND: UNKNOWN_COMMAND}
@@ -194,16 +199,19 @@ CONDITIONS: Mapping[str, Question] = {
         choice(_COMMANDS, "command"),
         lambda facts, value: facts.attempt.command is (None if value == UNKNOWN_COMMAND else value),
         "The command that the reply answers; DOT is the end of the message.",
+        lambda facts: (facts.attempt.command or UNKNOWN_COMMAND,),
     ),
     "failure": Question(
         choice(members(Failure), "failure"),
         lambda facts, value: facts.attempt.outcome is value,
         "What went wrong where nobody answered.",
+        lambda facts: () if isinstance(facts.attempt.outcome, Reply) else (facts.attempt.outcome,),
     ),
     "category": Question(
         choice(members(Category), "category"),
         lambda facts, value: facts.diagnosis.category is value,
         "What the outcome means.",
+        lambda facts: (facts.diagnosis.category,),
     ),
     "fault": Question(
         choice(members(Fault), "fault"),
@@ -229,19 +237,25 @@ CONDITIONS: Mapping[str, Question] = {
         domain_pattern,
         lambda facts, value: _named(value, _recipient_domain(facts)),
         "The recipient's domain.",
+        lambda facts: patterns_over(_recipient_domain(facts)),
     ),
     "sender_domain": Question(
         domain_pattern,
         lambda facts, value: _named(value, _sender_domain(facts)),
         "The domain of the envelope sender.",
+        lambda facts: patterns_over(_sender_domain(facts)),
     ),
     "mx": Question(
         domain_pattern,
         lambda facts, value: _named(value, facts.attempt.mx),
         "The name of the remote host.",
+        lambda facts: patterns_over(facts.attempt.mx),
     ),
     "provider": Question(
-        reference("provider"), lambda facts, value: facts.provider == value, "The mailbox provider, by its own name."
+        reference("provider"),
+        lambda facts, value: facts.provider == value,
+        "The mailbox provider, by its own name.",
+        lambda facts: (facts.provider,),
     ),
     "attempt": Question(
         _span(number(1, 1_000_000), exact=True),
@@ -253,7 +267,12 @@ CONDITIONS: Mapping[str, Question] = {
         lambda facts, value: facts.age in value,
         "How long ago the first attempt was.",
     ),
-    "stream": Question(string, lambda facts, value: facts.attempt.stream == value, "The kind of mail."),
+    "stream": Question(
+        string,
+        lambda facts, value: facts.attempt.stream == value,
+        "The kind of mail.",
+        lambda facts: (facts.attempt.stream,),
+    ),
     "tag": Question(_tag, lambda facts, value: value in facts.attempt.tags, "A tag of the caller's."),
     "custody": Question(
         choice(members(Custody), "custody"),
@@ -295,7 +314,7 @@ def _none_holds(facts: Facts, conditions: tuple[Condition, ...]) -> bool:
 
 def condition(key: str, values: tuple[Any, ...]) -> Condition:
     """A condition made by us, not read."""
-    return Condition(key, values, CONDITIONS[key].test)
+    return Condition(key, values, CONDITIONS[key].test, CONDITIONS[key].spoken)
 
 
 def none_of(conditions: tuple[Condition, ...]) -> Condition:

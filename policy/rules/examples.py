@@ -4,7 +4,7 @@ An example says only what matters; the rest is filled in from the rule itself: t
 under, the first command that its `when` names (else RCPT), an attempt number and a stream that it asks for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,22 +25,37 @@ def failing_examples(policy: Policy, *, now: datetime) -> Iterator[Problem]:
 
     A rule of a higher file may decide an example: taking over is what a higher file is for.
     """
-    rank = {rule.ref: number for number, layer in enumerate(policy.layers) for rule in layer.rules}
+    ranks = {layer.file: number for number, layer in enumerate(policy.layers)}
     for rule in policy.rules:
-        own = rank.get(rule.ref)
-        for example in rule.examples if own is not None else ():
-            decided, observing = _deciding(policy, rule, example, now)
-            over = isinstance(decided, Rule) and rank.get(decided.ref, len(policy.layers)) < (own or 0)
-            if isinstance(decided, str):
-                yield _problem(rule, example, "bad-example", decided)
-            elif rule not in (decided, *observing) and not over:
-                yield _problem(rule, example, "broken-example", f"{_said(example)} is decided by {decided.ref}")
-        for example in rule.counterexamples if own is not None else ():
-            decided, observing = _deciding(policy, rule, example, now)
-            if isinstance(decided, str):
-                yield _problem(rule, example, "bad-example", decided)
-            elif rule in (decided, *observing):
-                yield _problem(rule, example, "broken-counterexample", f"{_said(example)} is decided by this very rule")
+        yield from _failing(policy, rule, ranks, now)
+
+
+def _failing(policy: Policy, rule: Rule, ranks: Mapping[str, int], now: datetime) -> Iterator[Problem]:
+    for example in rule.examples:
+        decided, observing = _deciding(policy, rule, example, now)
+        if isinstance(decided, str):
+            yield _problem(rule, example, "bad-example", decided)
+        elif not _is_among(rule, (decided, *observing)) and _rank(decided, ranks) >= _rank(rule, ranks):
+            yield _problem(rule, example, "broken-example", f"{_said(example)} is decided by {decided.ref}")
+    for example in rule.counterexamples:
+        decided, observing = _deciding(policy, rule, example, now)
+        if isinstance(decided, str):
+            yield _problem(rule, example, "bad-example", decided)
+        elif _is_among(rule, (decided, *observing)):
+            yield _problem(rule, example, "broken-counterexample", f"{_said(example)} is decided by this very rule")
+
+
+def _is_among(rule: Rule, others: Iterable[Rule]) -> bool:
+    """The rule, in whichever of the parts that an override in a scope makes of it."""
+    return any(
+        (each.ref.id, each.ref.file, each.ref.line) == (rule.ref.id, rule.ref.file, rule.ref.line) for each in others
+    )
+
+
+def _rank(rule: Rule, ranks: Mapping[str, int]) -> int:
+    """Which file has the last word in the rule, the highest first: the file that edited it last, or its own."""
+    file = rule.ref.edited[-1].rpartition(":")[0] if rule.ref.edited else rule.ref.file
+    return ranks[file]
 
 
 def attempt_of(rule: Rule, example: Example, now: datetime) -> Attempt:

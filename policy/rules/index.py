@@ -11,8 +11,7 @@ from typing import Any
 from attrs import define, field
 
 from policy.matching import Phrases
-from policy.rules.conditions import UNKNOWN_COMMAND
-from policy.rules.domains import patterns_over
+from policy.rules.conditions import CONDITIONS
 from policy.rules.rule import Facts, Rule
 
 _Spoken = Callable[[Facts], Iterable[Any]]
@@ -25,21 +24,10 @@ def _codes(facts: Facts) -> Iterable[str]:
     return code, f"{code[0]}yz"
 
 
-def _domains(facts: Facts) -> Iterable[str]:
-    return patterns_over(facts.attempt.recipient.domain if facts.attempt.recipient else None)
-
-
 # key: the values by which facts fall under a condition of this key
 _KEYS: dict[str, _Spoken] = {
-    "domain": _domains,
-    "provider": lambda facts: (facts.provider,),
     "code": _codes,
-    "category": lambda facts: (facts.diagnosis.category,),
-    "failure": lambda facts: (facts.attempt.outcome,) if facts.reply is None else (),
-    "command": lambda facts: (facts.attempt.command or UNKNOWN_COMMAND,),
-    "stream": lambda facts: (facts.attempt.stream,),
-    "sender_domain": lambda facts: patterns_over(facts.attempt.sender.domain if facts.attempt.sender else None),
-    "mx": lambda facts: patterns_over(facts.attempt.mx),
+    **{key: question.spoken for key, question in CONDITIONS.items() if question.spoken is not None},
 }
 
 

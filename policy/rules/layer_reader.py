@@ -104,15 +104,16 @@ def _domains(report: Report, node: Node) -> dict[str, Block] | None:
     if not isinstance(node, MappingNode):
         report.problem(node, "bad-type", f"`domains` must be a map of domains, not {shown(node)}")
         return None
-    own = {key.text: fields_of(value) for key, value in node.items}
+    names = [domain(report, key) for key, _ in node.items]
+    own = {name: fields_of(value) for name, (_, value) in zip(names, node.items, strict=True)}
     scoped: dict[str, Block] = {}
-    for key, value in node.items:
-        wider = [own[name] for name in parents(key.text.lower()) if name in own]
+    for name, (key, value) in zip(names, node.items, strict=True):
+        wider = [own[each] for each in parents(name) if each in own]
         known = {
             kind: frozenset(names).union(*(_names_in(each.get(f"{kind}s")) for each in wider))
             for kind, names in report.known.items()
         }
-        name, said = domain(report, key), block(evolve(report, known=known), value)
+        said = block(evolve(report, known=known), value)
         if name in scoped:
             report.problem(key, "duplicate-key", f"domain {shown(key)} stands already above, as `{name}`")
         elif name is not None and said is not None:

@@ -3,7 +3,7 @@
 What needs the space of all inputs is in `policy.rules.proof`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +21,13 @@ _STEPS = 1000  # attempts of one message that are still a schedule; RFC 5321 4.5
 
 def lint(policy: Policy, *, now: datetime) -> Iterator[Finding]:
     """Yield what is odd in the files of a policy, of each file in turn."""
+    made = {edit for rule in policy.rules for edit in rule.ref.edited}
     for number, layer in enumerate(policy.layers[:-1]):
         for _, block in layer.blocks:
             yield from _schedules(layer, block)
         yield from _providers(policy, number)
         yield from _takeovers(policy, number)
+        yield from _idle(layer, made)
     for rule in policy.rules:
         yield from _expired(rule, now)
         yield from _texts(rule)
@@ -106,6 +108,15 @@ def _takeovers(policy: Policy, number: int) -> Iterator[Finding]:
                     "away from everyone; give it another id, or use `override`"
                 )
                 yield _finding(place_of(rule), "takes-away", says)
+
+
+def _idle(layer: Layer, made: Collection[str]) -> Iterator[Finding]:
+    """An override of a rule that is not in force there: disabled, replaced, or kept from the scope."""
+    for _, block in layer.blocks:
+        for edit in block.overrides:
+            if f"{layer.file}:{edit.node.line}" not in made:
+                says = f"override of rule `{edit.id}` changes nothing: the rule is not in force here"
+                yield _finding(_at(layer.file, edit.node), "idle-override", says)
 
 
 def _expired(rule: Rule, now: datetime) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 """`override`: one field of a rule of a lower layer, changed where the rule stands.
 
 What is set is laid over the rule's own text, map over map, and the whole is read again, so that an edited rule is
-checked like any other. In a domain's or a provider's block the edit makes a copy of the rule for that scope, which
-stands before the rule itself.
+checked like any other. In a domain's or a provider's block the edit parts the rule in two: an edited one for that
+scope, and the rule as it was for all others. So of all parts of a rule, whatever layers and scopes edit it, just one
+speaks to a recipient, and it has every edit that is meant for this recipient.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from policy.rules.conditions import condition, none_of
-from policy.rules.domains import covers
+from policy.rules.domains import covers, patterns_over
 from policy.rules.layer import EVERYONE, Edit, Path, Where
 from policy.rules.reading import Key, Keys, Kind, Report, fields, kind, reference, schema_of, several, shown
 from policy.rules.rule import Condition, Rule
@@ -30,7 +31,7 @@ def _changes(report: Report, node: Node) -> Mapping | None:
 @kind("path of a key, such as `then.alert`", {"type": "string", "pattern": r"^[a-z_]+(\.[a-z_]+)*$"})
 def _path(report: Report, node: Node) -> Path | None:
     path = tuple(node.text.split(".")) if isinstance(node, Scalar) else ()
-    if path and path[0] in _SET:
+    if all(path) and path and path[0] in _SET:
         return path
     report.problem(node, "bad-path", f"{shown(node)} is no path in a rule; write `then.alert` or `when.command`")
     return None
@@ -58,22 +59,45 @@ override: Kind[Edit] = Kind(_override, schema_of(OVERRIDE), "override")
 
 
 def edited(rules: Sequence[Rule], edit: Edit, where: Where, report: Report) -> list[Rule]:
-    """Return the rules of a layer with `edit` made to those of its id; a scoped edit adds a copy for its scope."""
-    if where == EVERYONE:
-        return [_changed(each, edit, report) if each.ref.id == edit.id else each for each in rules]
-    base = next((each for each in rules if each.ref.id == edit.id and _reaches(each, where)), None)
-    if base is None:
+    """Return the rules of a layer with `edit` made to those of its id, as far as they speak to a scope."""
+    meant = [each.ref.id == edit.id and _meets(each, where) for each in rules]
+    if not any(meant):
         return list(rules)
-    copy = evolve(_changed(base, edit, report), within=(*base.within, scope(where)))
-    near = _closeness(copy)
-    at = next(place for place, each in enumerate(rules) if each.ref.id == edit.id and _closeness(each) <= near)
-    return [*rules[:at], copy, *rules[at:]]
+    _check_unset([each for each, is_meant in zip(rules, meant, strict=True) if is_meant], edit, report)
+    left: list[Rule] = []
+    for each, is_meant in zip(rules, meant, strict=True):
+        if not is_meant:
+            left.append(each)
+        elif _is_inside(each, where):
+            left.append(_changed(each, edit, report))
+        else:
+            left += [_only(_changed(each, edit, report), where), _out_of(each, where)]
+    return left
 
 
 def outside(rules: Sequence[Rule], id_: str, where: Where) -> list[Rule]:
     """Return the rules of a layer, with those of this id out of force in a scope."""
-    but = none_of((scope(where),))
-    return [evolve(each, within=(*each.within, but)) if each.ref.id == id_ else each for each in rules]
+    return [_out_of(each, where) if each.ref.id == id_ else each for each in rules]
+
+
+def _out_of(rule: Rule, where: Where) -> Rule:
+    """The rule without what it says to a scope; of one kind of scope, all are in one condition."""
+    gone = scope(where)
+    kept = [each for each in rule.within if each.key != "not" or each.values[0][0].key != gone.key]
+    before = [value for each in rule.within if each not in kept for value in each.values[0][0].values]
+    return evolve(rule, within=(*kept, none_of((evolve(gone, values=(*before, *gone.values)),))))
+
+
+def _only(rule: Rule, where: Where) -> Rule:
+    """What the rule says to a scope; of the domains that it is kept from, those elsewhere no longer matter."""
+    within: list[Condition] = []
+    for each in rule.within:
+        gone = each.values[0][0] if each.key == "not" else None
+        if gone is None or gone.key != "domain" or where.domain is None:
+            within.append(each)
+        elif below := tuple(value for value in gone.values if covers(where.domain, value)):
+            within.append(none_of((evolve(gone, values=below),)))
+    return evolve(rule, within=(*within, scope(where)))
 
 
 def scope(where: Where) -> Condition:
@@ -83,48 +107,66 @@ def scope(where: Where) -> Condition:
     return condition("provider", (where.provider,))
 
 
-def _closeness(rule: Rule) -> int:
-    """Of the scope that a rule was last copied for; see `Where.closeness`."""
-    found = [each for each in rule.within if each.key in ("domain", "provider")]
-    if not found:
-        return 0
-    (name,) = found[-1].values
-    return Where(domain=name).closeness if found[-1].key == "domain" else 1
+def _meets(rule: Rule, where: Where) -> bool:
+    """May the rule speak to a recipient of a scope, as far as its own scopes go?"""
+    return not any(_keeps_off(each, where) for each in rule.within)
 
 
-def _reaches(rule: Rule, where: Where) -> bool:
-    """Does the rule stand for all of a scope, as far as its own scopes go?"""
-    for each in rule.within:
-        if each.key == "domain" and (where.domain is None or not covers(each.values[0], where.domain)):
-            return False
-        if each.key == "provider" and each.values[0] != where.provider:
-            return False
-    return True
+def _keeps_off(own: Condition, where: Where) -> bool:
+    """Does a condition of `within` hold for nobody in a scope?"""
+    gone = own.values[0][0] if own.key == "not" else None
+    if where.domain is not None:
+        if gone is not None:
+            return gone.key == "domain" and not set(patterns_over(where.domain)).isdisjoint(gone.values)
+        apart = not covers(own.values[0], where.domain) and not covers(where.domain, own.values[0])
+        return own.key == "domain" and apart
+    if where.provider is not None:
+        if gone is not None:
+            return gone.key == "provider" and where.provider in gone.values
+        return own.key == "provider" and where.provider not in own.values
+    return False
+
+
+def _is_inside(rule: Rule, where: Where) -> bool:
+    """Are all to whom the rule speaks in the scope?"""
+    domains = [each.values[0] for each in rule.within if each.key == "domain"]
+    if where.domain is not None:
+        return any(covers(where.domain, each) for each in domains)
+    return where == EVERYONE or scope(where) in rule.within
+
+
+def _check_unset(parts: Sequence[Rule], edit: Edit, report: Report) -> None:
+    """What is taken away must be there, in one part of the rule at least."""
+    texts = [_laid_over(each.node, edit.changes) for each in parts if each.node is not None]
+    for path in edit.unset:
+        if all(_without(each, path) is None for each in texts):
+            ref = parts[0].ref
+            message = f"rule `{edit.id}` ({ref.file}:{ref.line}) has no `{'.'.join(path)}`"
+            report.problem(edit.node, "nothing-to-unset", message)
 
 
 def _changed(base: Rule, edit: Edit, report: Report) -> Rule:
     if base.node is None:
         return base
-    node = base.node if edit.changes is None else _laid_over(base.node, edit.changes)
+    node = _laid_over(base.node, edit.changes)
     for path in edit.unset:
-        without = _without(node, path)
-        if without is None:
-            message = f"rule `{edit.id}` ({base.ref.file}:{base.ref.line}) has no `{'.'.join(path)}`"
-            report.problem(edit.node, "nothing-to-unset", message)
-        else:
-            node = without
-    own = _report_of(report, edit)
-    read = rule(own, node)
+        node = _without(node, path) or node
+    read = rule(_report_of(report, edit, base), node)
     if read is None:
         return base
     ref = evolve(base.ref, edited=(*base.ref.edited, f"{report.file}:{edit.node.line}"))
     return evolve(read, ref=ref, within=base.within)
 
 
-def _report_of(report: Report, edit: Edit) -> Report:
-    """A report of the same problems, which puts what is wrong with the rule's own text on the edit's place."""
+def _report_of(report: Report, edit: Edit, base: Rule) -> Report:
+    """A report of the same problems, which puts what is wrong with the rule's own text on the edit's place.
+
+    What the rule refers to already is known where it stands, if not where the edit does.
+    """
     own = frozenset(map(id, _below(edit.changes))) if edit.changes else frozenset()
-    return Report(report.file, report.problems, report.known, at=edit.node, own=own)
+    referred = {"schedule": base.then.schedule, "route": base.then.route}
+    known = {kind: {*names, referred.get(kind) or ""} for kind, names in report.known.items()}
+    return Report(report.file, report.problems, known, at=edit.node, own=own)
 
 
 def _below(node: Node) -> list[Node]:
@@ -135,8 +177,10 @@ def _below(node: Node) -> list[Node]:
     return [node, *(each for part in inner for each in _below(part))]
 
 
-def _laid_over(base: Mapping, changes: Mapping) -> Mapping:
+def _laid_over(base: Mapping, changes: Mapping | None) -> Mapping:
     """`base` with the keys of `changes`, map over map; in the place of the base, in its order."""
+    if changes is None:
+        return base
     new = {key.text: value for key, value in changes.items}
     items: list[tuple[Scalar, Node]] = []
     for key, value in base.items:

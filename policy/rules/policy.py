@@ -144,4 +144,7 @@ class Policy:
         return [block for layer in self.layers for block in layer.spoken_to(at.domain, at.provider)]
 
     def _found(self, at: Place, get: Callable[[Block], T | None]) -> T:
-        return next(value for value in map(get, self._blocks(at)) if value is not None)
+        found = next((value for value in map(get, self._blocks(at)) if value is not None), None)
+        if found is None:
+            raise LookupError("a name is asked for where no layer defines it")  # files refer to what is defined there
+        return found

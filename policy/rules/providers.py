@@ -6,7 +6,7 @@ providers that claim the same name the one of the higher layer does.
 
 from collections.abc import Iterator, Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 
 
 @frozen(kw_only=True)
@@ -34,16 +34,8 @@ class Providers:
 
     named: Mapping[str, Provider]
     _called: Mapping[str, str]
-    _by_mx: Mapping[str, str] = field(init=False)
-    _by_domain: Mapping[str, str] = field(init=False)
-
-    @_by_mx.default
-    def _mx(self) -> Mapping[str, str]:
-        return {suffix: name for name, each in self.named.items() for suffix in each.mx}
-
-    @_by_domain.default
-    def _domains(self) -> Mapping[str, str]:
-        return {suffix: name for name, each in self.named.items() for suffix in each.domains}
+    _by_mx: Mapping[str, str]
+    _by_domain: Mapping[str, str]
 
     @classmethod
     def merged(cls, layers: "list[Mapping[str, Provider]]") -> "Providers":
@@ -53,13 +45,18 @@ class Providers:
         """
         named: dict[str, Provider] = {}
         for layer in layers:
-            for name, each in layer.items():
-                named[name] = each.over(named.pop(name, None))  # a layer that says more of it moves it up
+            named.update((name, each.over(named.get(name))) for name, each in layer.items())
         called: dict[str, str] = {}
         for layer in layers:
             for name in layer:
                 called.update((spoken_name(other), name) for other in named[name].names)
-        return cls(named, called | {spoken_name(name): name for name in named})
+        by_mx: dict[str, str] = {}
+        by_domain: dict[str, str] = {}
+        for layer in layers:  # who says last that a name is his has it, if he still says so
+            for name, each in layer.items():
+                by_mx.update((host, name) for host in each.mx if host in named[name].mx)
+                by_domain.update((domain, name) for domain in each.domains if domain in named[name].domains)
+        return cls(named, called | {spoken_name(name): name for name in named}, by_mx, by_domain)
 
     def called(self, name: str | None) -> str | None:
         """The provider that goes by `name`; None when nobody does."""

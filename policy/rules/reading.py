@@ -22,7 +22,9 @@ from policy.yamlfile import PROBLEMS_LIMIT, Mapping, Node, Problem, Scalar, Sequ
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
-_DURATION = re.compile(r"(?:[0-9]{1,6}[smhdw])+")
+_DURATION = re.compile(
+    r"(?:[1-9][0-9]{0,5}w)?(?:[1-9][0-9]{0,5}d)?(?:[1-9][0-9]{0,5}h)?(?:[1-9][0-9]{0,5}m)?(?:[1-9][0-9]{0,5}s)?"
+)
 _DURATION_PART = re.compile(r"([0-9]+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -252,7 +254,7 @@ def number(low: int, high: int) -> Kind[int]:
 
     def read_number(report: Report, node: Node) -> int | None:
         text = node.text if isinstance(node, Scalar) and not node.quoted else ""
-        if re.fullmatch("[0-9]{1,9}", text) and low <= int(text) <= high:
+        if re.fullmatch("0|[1-9][0-9]{0,8}", text) and low <= int(text) <= high:
             return int(text)
         report.problem(node, "bad-number", f"{shown(node)} must be a whole number from {low} to {high}")
         return None
@@ -265,7 +267,7 @@ def number(low: int, high: int) -> Kind[int]:
 def duration(report: Report, node: Node) -> timedelta | None:
     """`90s`, `5m`, `4h`, `4d`, `2w`, or several in a row: `1h30m`."""
     text = node.text if isinstance(node, Scalar) else ""
-    if _DURATION.fullmatch(text):
+    if text and _DURATION.fullmatch(text):
         span = sum(int(count) * _SECONDS[unit] for count, unit in _DURATION_PART.findall(text))
         if 1 <= span <= LONGEST_DURATION.total_seconds():
             return timedelta(seconds=span)

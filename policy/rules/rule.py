@@ -1,6 +1,6 @@
 """A rule as the file says it: under which conditions, which action, with which modifiers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -51,14 +51,26 @@ class Facts:
 
 @frozen
 class Condition:
-    """One line of a `when`: its key, and the values of which one must hold."""
+    """One line of a `when`: its key, and the values of which one must hold.
+
+    Args:
+        spoken: all values that hold of some facts, where these are few: so a long list costs no more than a short one.
+    """
 
     key: str
     values: tuple[Any, ...]
     test: Callable[[Facts, Any], bool] = field(repr=False, eq=False)
+    spoken: Callable[[Facts], Iterable[Any]] | None = field(default=None, repr=False, eq=False)
+    _set: frozenset[Any] = field(init=False, repr=False, eq=False)
+
+    @_set.default
+    def _as_set(self) -> frozenset[Any]:
+        return frozenset(self.values) if self.spoken is not None else frozenset()
 
     def holds(self, facts: Facts) -> bool:
         """Does one of the values hold?"""
+        if self.spoken is not None:
+            return not self._set.isdisjoint(self.spoken(facts))
         return any(self.test(facts, value) for value in self.values)
 
 

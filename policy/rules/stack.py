@@ -40,6 +40,7 @@ def stacked(layers: Sequence[Layer], names: Sequence[Names], problems: list[Prob
                     continue
                 stack = [edited(rules, edit, where, report) for rules in stack]
         stack.append(_own(layer))
+    problems[:] = dict.fromkeys(problems)  # of an edit that is made to several parts of a rule
     return tuple(rule for rules in reversed(stack) for rule in rules)
 
 

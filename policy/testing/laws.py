@@ -11,10 +11,8 @@ A law is a plain function that takes the arguments of `decide()` and asserts; it
 which a law does not speak keeps it. The numbers are those of the design; what a law compares, it works out for itself.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 
@@ -27,7 +25,6 @@ from policy.decision import (
     CloseGuard,
     Decision,
     Delivered,
-    Effect,
     NoteForward,
     OpenGuard,
     Scope,
@@ -42,13 +39,23 @@ from policy.forward import UntrustedPath
 from policy.history import History, Progress, first_attempt
 from policy.reply import EnhancedStatus, Flaw, Reply
 from policy.rules.policy import Policy
-from policy.rules.rule import Rule
-from policy.text import TEXT_LIMIT, clean
+from policy.rules.rule import Despite, Rule
+from policy.testing.named_codes import named_codes
+from policy.testing.quotes import OTHER_PATH, renamed, texts, without_quotes
 
 Law = Callable[[Policy, Attempt, History, datetime, float], None]
 
 YES = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
 STRIKING = (Category.BAD_MAILBOX, Category.INACTIVE_MAILBOX, Category.MAILBOX_FULL, Category.BAD_DOMAIN)
+REFUSING = (
+    Category.REPUTATION_BLOCK,
+    Category.RATE_LIMITED,
+    Category.GREYLISTED,
+    Category.AUTH_FAILURE,
+    Category.SPAM_CONTENT,
+    Category.CONTENT_REJECTED,
+    Category.VIRUS,
+)
 OWN_DNS = (Failure.NO_SUCH_DOMAIN, Failure.NULL_MX)
 VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)  # flaws of a reply that says nothing
 QUOTE_LIMIT = 320  # characters of a reply that one field of a decision may quote
@@ -98,12 +105,12 @@ def law_3_transient(policy: Policy, attempt: Attempt, history: History, now: dat
     """A 4yz or a network failure never suppresses before the stated strikes over the stated time.
 
     Only mailbox, quota and own-DNS failures are strikes, never rate, greylist, reputation, authentication, content,
-    system, give-up.
+    system, give-up; a 5yz may be what a rule says, when the rule sets this aside.
     """
     decision = decide(policy, attempt, history, now=now, spread=spread)
     for effect in _against(decision):
         assert effect.reason is decision.category
-        assert effect.reason in STRIKING
+        assert effect.reason in STRIKING or _set_aside(policy, decision, attempt)
         if isinstance(attempt.outcome, Failure):
             assert attempt.outcome in OWN_DNS
         elif attempt.outcome.klass != 5 and isinstance(effect, Suppress):
@@ -126,11 +133,13 @@ def law_4_lawful_places(policy: Policy, attempt: Attempt, history: History, now:
     """A bounce-derived suppression needs fault `recipient` or `recipient-domain`, at RCPT or a dot with one recipient.
 
     With an unknown command it needs explicit wording. CONNECT, EHLO, STARTTLS, AUTH, MAIL never suppress a recipient.
+    A rule may set aside whose fault it is, for a 5yz in these places, and the decision says so.
     """
     decision = decide(policy, attempt, history, now=now, spread=spread)
     for effect in _against(decision):
         assert effect.target == _targets(attempt)[effect.scope]
-        assert decision.fault in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN)
+        own_fault = decision.fault in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN)
+        assert own_fault or _set_aside(policy, decision, attempt)
         if isinstance(attempt.outcome, Failure):
             continue  # our own look-up in the DNS, which no command belongs to
         assert attempt.command in (None, Command.RCPT, Command.DOT)
@@ -149,9 +158,9 @@ def law_5_unknown_codes(policy: Policy, attempt: Attempt, history: History, now:
     reply = attempt.outcome
     if not isinstance(reply, Reply) or reply.klass is None:
         return
-    codes = [
-        code for code in range(100 * reply.klass, 100 * reply.klass + 100) if code not in set(_named_codes(policy))
-    ]
+    codes = [code for code in range(100 * reply.klass, 100 * reply.klass + 100) if code not in set(named_codes(policy))]
+    if not codes:
+        return
     decisions = [
         decide(policy, attrs.evolve(attempt, outcome=attrs.evolve(reply, code=code)), history, now=now, spread=spread)
         for code in (codes[0], codes[len(codes) // 2], codes[-1])
@@ -202,7 +211,10 @@ def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: d
 
 
 def _keeps_its_end(policy: Policy, attempt: Attempt, history: History, now: datetime, decision: Decision) -> None:
-    """Close to the give-up time nothing is due after it, at it nothing at all; an hour's hold moves it by an hour."""
+    """Close to the give-up time nothing is due after it, at it nothing at all; an hour's hold moves it by an hour.
+
+    Another rule, which holds by then, may give up at another time.
+    """
     end, due = decision.give_up_at, decision.retry_at
     assert end is not None
     assert due is not None
@@ -223,8 +235,9 @@ def _keeps_its_end(policy: Policy, attempt: Attempt, history: History, now: date
     if progress.action is Action.HOLD:  # it goes on until the next attempt, and moves the end with it
         return
     nearly = decide(policy, attempt, history, now=max(now, end - (due - now) / 2), spread=0.5)
-    assert nearly.retry_at is None or nearly.retry_at <= end
-    assert decide(policy, attempt, history, now=end, spread=0.5).action is not Action.RETRY
+    assert nearly.retry_at is None or nearly.retry_at <= end or nearly.rule != decision.rule
+    at_end = decide(policy, attempt, history, now=end, spread=0.5)
+    assert at_end.action is not Action.RETRY or at_end.rule != decision.rule
 
 
 def law_8_forward_paths(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
@@ -244,10 +257,10 @@ def law_8_forward_paths(policy: Policy, attempt: Attempt, history: History, now:
         elif isinstance(effect, Suppress | Strike | Delivered | Suspend):
             assert effect.target in lawful
     assert any(each.kind is EvidenceKind.FORWARD_PATH for each in decision.evidence)
-    renamed = attrs.evolve(attempt, outcome=_renamed(attempt.outcome), rcpt_reply=_renamed(attempt.rcpt_reply))
-    other = decide(policy, renamed, history, now=now, spread=spread)
+    other_named = attrs.evolve(attempt, outcome=renamed(attempt.outcome), rcpt_reply=renamed(attempt.rcpt_reply))
+    other = decide(policy, other_named, history, now=now, spread=spread)
     assert other.forward_path is not None
-    assert str(other.forward_path) == _OTHER_PATH
+    assert str(other.forward_path) == OTHER_PATH
     assert without_quotes(other) == without_quotes(decision)
 
 
@@ -289,9 +302,22 @@ def law_16_outage_guard(policy: Policy, attempt: Attempt, history: History, now:
 def law_17_safe_output(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
     """No output field carries control characters, bidi overrides or unbounded text from a reply."""
     decision = decide(policy, attempt, history, now=now, spread=spread)
-    for text in _texts(attrs.asdict(decision)):
+    for text in texts(attrs.asdict(decision)):
         assert text.isprintable(), repr(text)
         assert len(text) <= QUOTE_LIMIT
+
+
+def law_19_no_way_around(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
+    """No new route is used to get around a reputation, rate, greylist, authentication or content refusal.
+
+    A rule may set this aside, and the decision says so.
+    """
+    decision = decide(policy, attempt, history, now=now, spread=spread)
+    usual = policy.route(None, policy.place(attempt.recipient, policy.provider_of(attempt)))
+    if decision.category not in REFUSING or decision.route in (None, usual):
+        return
+    assert Despite.REFUSED_ON_PURPOSE in rule_of(policy, decision).despite
+    assert _says_set_aside(decision, Despite.REFUSED_ON_PURPOSE)
 
 
 def law_code_over_status(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
@@ -322,6 +348,7 @@ LAWS: tuple[Law, ...] = (
     law_12_determinism,
     law_16_outage_guard,
     law_17_safe_output,
+    law_19_no_way_around,
     law_code_over_status,
 )
 
@@ -330,21 +357,6 @@ def rule_of(policy: Policy, decision: Decision) -> Rule:
     """Return the one rule of the policy that the decision names."""
     (rule,) = [rule for rule in policy.rules if rule.ref == decision.rule]
     return rule
-
-
-def without_quotes(decision: Decision) -> Decision:
-    """Return the decision with blanks for what it quotes of the reply: what is left is decided."""
-    blank = clean("")
-    evidence = tuple(attrs.evolve(each, value=blank) for each in decision.evidence)
-    return attrs.evolve(decision, effects=tuple(map(_without_quote, decision.effects)), evidence=evidence)
-
-
-def _without_quote(effect: Effect) -> Effect:
-    if isinstance(effect, Alert):
-        return attrs.evolve(effect, text=clean(""))
-    if isinstance(effect, NoteForward):
-        return attrs.evolve(effect, forward_path=UntrustedPath(clean("")))
-    return effect
 
 
 def _targets(attempt: Attempt) -> dict[Scope, str]:
@@ -358,43 +370,24 @@ def _against(decision: Decision) -> list[Suppress | Strike]:
     return [effect for effect in decision.effects if isinstance(effect, Suppress | Strike)]
 
 
+def _set_aside(policy: Policy, decision: Decision, attempt: Attempt) -> bool:
+    """May the decision suppress whoever's fault it is: does the rule say so, of a 5yz where one recipient is meant?"""
+    if Despite.NO_RECIPIENT_FAULT not in rule_of(policy, decision).despite:
+        return False
+    assert isinstance(attempt.outcome, Reply)
+    assert attempt.outcome.klass == 5
+    assert attempt.command in (Command.RCPT, Command.DOT)
+    assert _says_set_aside(decision, Despite.NO_RECIPIENT_FAULT)
+    return True
+
+
+def _says_set_aside(decision: Decision, law: Despite) -> bool:
+    return any(each.kind is EvidenceKind.LAW and each.value == law.value for each in decision.evidence)
+
+
 def _most_apart(times: list[datetime], apart: timedelta) -> int:
     """How many of the times, the last one among them, can be chosen that lie `apart` from each other."""
     longest: list[int] = []
     for number, time in enumerate(times):
         longest.append(1 + max((longest[n] for n in range(number) if time - times[n] >= apart), default=0))
     return longest[-1]
-
-
-def _named_codes(policy: Policy) -> Iterator[int]:
-    """Codes of which the standards, the knowledge or a rule say something of their own."""
-    yield from (251, 551)
-    yield from (code for code, _ in policy.knowledge.codes)
-    yield from (code for signature in policy.knowledge.signatures for code in signature.codes)
-    for rule in policy.rules:
-        for condition in rule.when:
-            for each in condition.values[0] if condition.key == "not" else (condition,):
-                for low, _, high in (code.partition("-") for code in each.values if each.key == "code"):
-                    if low.isdigit():
-                        yield from range(int(low), int(high or low) + 1)
-
-
-_OTHER_PATH = "someone.else@elsewhere.example"
-_IN_BRACKETS = re.compile("<[^<>]*@[^<>]*>")
-
-
-def _renamed(outcome: Any) -> Any:
-    """The outcome with another path in the place of each that it may name."""
-    if not isinstance(outcome, Reply):
-        return outcome
-    return attrs.evolve(outcome, lines=(clean(_IN_BRACKETS.sub(f"<{_OTHER_PATH}>", outcome.text), limit=TEXT_LIMIT),))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts of a decision but the remedies, which are the rules' and the knowledge's own words."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from (text for key, each in value.items() if key != "remedy" for text in _texts(each))
-    elif isinstance(value, Iterable):
-        yield from (text for each in value for text in _texts(each))

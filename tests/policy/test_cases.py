@@ -1,41 +1,39 @@
 """Golden decisions: `tests/cases/*.yaml`, one file a theme, each case through the engine over the memory store.
 
-A case says `note` (why it is so), `given` (an attempt as the JSON contract has it), `want` (a part of the decision, see
-`WANTS`), and may say `row` (the situation of the shipped policy that it shows, see `ROWS`), `rules` (an operator's
-file, or a list of them, the last on top) and `after` (attempts observed before it, in order). What every attempt says
-unless it says otherwise is in `USUAL` (so attempts are of one message); `none` takes a key away.
+What a case says is in `policy.testing.cases`; its `row` is the situation of the shipped policy that it shows, see
+`ROWS`. An operator's files are called `operator-1.yaml` and so on.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from attrs import frozen
 
 from adapters.stores.memory import MemoryStore
+from policy.attempt import Attempt
 from policy.contract import read_attempt
-from policy.contract.decision import EFFECT_NAMES
-from policy.contract.times import read_time
-from policy.decision import Alert, Decision, Effect, Strike, Suppress, Suspend
+from policy.decision import Decision
 from policy.engine import Engine
 from policy.rules.policy import Policy
-from policy.rules.reading import Report, duration
-from policy.rules.source import RulesFile, build_policy
-from policy.yamlfile import Problem, Scalar, plain, read_yaml
+from policy.rules.source import RulesFile, load_policy
+from policy.testing.cases import (
+    USUAL,
+    WANTS,
+    Case,
+    Failure,
+    Recollection,
+    decided,
+    failure,
+    judged,
+    policy_of,
+    read_cases,
+)
+from policy.yamlfile import Problem
 
 CASES = Path(__file__).parent.parent / "cases"
-USUAL = {
-    "recipient": "jo@dest.example",
-    "sender": "news@ours.example",
-    "now": "2026-03-02T12:00:00Z",
-    "message_id": "the message",
-}
-COUNTS = ("attempt", "recipients")
-KEYS = {"note", "row", "rules", "after", "given", "want"}
 
 # The situations that the shipped rules settle without the shares of a list and the ramp-up of a running system.
 ROWS = frozenset(
@@ -83,217 +81,162 @@ ROWS = frozenset(
     ]
 )
 
-_E = TypeVar("_E", bound=Effect)
 
-
-@frozen
-class Case:
-    """One case, and where it stands."""
-
-    place: str
-    fields: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The test's id."""
-        return f"{self.place.partition(':')[0]}:{self.fields['note']}"
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The operator's files, the last on top."""
-        rules = self.fields.get("rules", ())
-        return (rules,) if isinstance(rules, str) else tuple(rules)
-
-
-def _read(path: Path) -> list[Case]:
+def cases_of(text: str, file: str = "x.yaml") -> tuple[Case, ...]:
     problems: list[Problem] = []
-    node = read_yaml(path.read_bytes(), path.name, problems)
-    assert node is not None, problems
-    assert not problems, problems
-    return [Case(f"{path.name}:{number}", each) for number, each in enumerate(plain(node), start=1)]
-
-
-ALL = [case for path in sorted(CASES.glob("*.yaml")) for case in _read(path)]
-
-
-@cache
-def policy_of(layers: tuple[str, ...]) -> Policy:
-    """The shipped policy under these operator files, named `operator-1.yaml` and so on."""
-    return build_policy(
-        [RulesFile(f"operator-{number}.yaml", text.encode()) for number, text in enumerate(layers, start=1)]
-    )
-
-
-def _attempt(said: dict[str, Any]) -> dict[str, Any]:
-    whole = {key: value for key, value in {**USUAL, **said}.items() if value != "none"}
-    return {key: int(value) if key in COUNTS else value for key, value in whole.items()}
-
-
-def decided(case: Case) -> tuple[Decision, datetime]:
-    """The decision of a case, and when it was made."""
-    engine = Engine(policy_of(case.layers), MemoryStore())
-    for said in (*case.fields.get("after", ()), case.fields["given"]):
-        document = _attempt(said)
-        now = read_time(document["now"])
-        decision = engine.observe(read_attempt(document), now=now)
-    return decision, now
-
-
-def span(text: str) -> timedelta:
-    """A duration as rules write it; `0s` too."""
-    report = Report("case")
-    found = timedelta(0) if text == "0s" else duration(report, Scalar(text, False, 1, 1))
-    assert found is not None, report.problems
+    found = read_cases(text.encode(), file, problems)
+    assert not problems, "\n".join(map(str, problems))
     return found
 
 
-def _only(kind: type[_E], decision: Decision) -> _E:
-    found = [each for each in decision.effects if isinstance(each, kind)]
-    assert len(found) == 1, f"{len(found)} effects `{kind.__name__}`"
-    return found[0]
+ALL = [case for path in sorted(CASES.glob("*.yaml")) for case in cases_of(path.read_text("utf-8"), path.name)]
 
 
-def _until(until: datetime | None, now: datetime) -> str | timedelta:
-    return "for ever" if until is None else until - now
+def name_of(case: Case) -> str:
+    return f"{case.file}:{case.note}"
 
 
-def _wait(decision: Decision, now: datetime) -> timedelta:
-    assert decision.retry_at is not None, "no retry"
-    return decision.retry_at - now
+def engine_of(policy: Policy) -> Callable[[Attempt], Decision]:
+    """The engine over an empty memory store."""
+    engine = Engine(policy, MemoryStore())
+
+    def observe(attempt: Attempt) -> Decision:
+        assert attempt.at is not None
+        return engine.observe(attempt, now=attempt.at)
+
+    return observe
 
 
-def _lasting(want: str) -> str | timedelta:
-    return want if want == "for ever" else span(want)
+def by_engine(case: Case) -> Decision:
+    files = [RulesFile(f"operator-{number}.yaml", text.encode()) for number, text in enumerate(case.layers, start=1)]
+    return decided(case, engine_of(policy_of(tuple(files))))
 
 
-def _same(get: Callable[[Decision], object]) -> Callable[[Decision, datetime, Any], None]:
-    """Compare what is got, written as text, with what is wanted; a list with a list."""
-
-    def check(decision: Decision, now: datetime, want: Any) -> None:
-        found = get(decision)
-        assert (list(map(str, found)) if isinstance(found, list) else str(found)) == want
-
-    return check
-
-
-def _between(decision: Decision, now: datetime, want: Any) -> None:
-    low, high = map(span, want)
-    assert low <= _wait(decision, now) <= high
-
-
-def _retry_in(decision: Decision, now: datetime, want: Any) -> None:
-    assert _wait(decision, now) == span(want)
-
-
-def _gives_up_in(decision: Decision, now: datetime, want: Any) -> None:
-    assert decision.give_up_at is not None
-    assert decision.give_up_at - now == span(want)
-
-
-def _suppressed_for(decision: Decision, now: datetime, want: Any) -> None:
-    assert _until(_only(Suppress, decision).until, now) == _lasting(want)
-
-
-def _suspended_for(decision: Decision, now: datetime, want: Any) -> None:
-    assert _until(_only(Suspend, decision).until, now) == _lasting(want)
-
-
-def _strike(decision: Decision, now: datetime, want: Any) -> None:
-    strike = _only(Strike, decision)
-    assert f"{strike.count} of {strike.needed}" == want
-
-
-def _remedy_speaks_of(decision: Decision, now: datetime, want: Any) -> None:
-    assert [word for word in want if word not in decision.remedy] == [], decision.remedy
-
-
-def _evidence(decision: Decision, now: datetime, want: Any) -> None:
-    assert [each.value for each in decision.evidence][: len(want)] == want
-
-
-def _law(decision: Decision, now: datetime, want: Any) -> None:
-    said = [each.says for each in decision.evidence if each.kind.value == "law"]
-    assert any(want in each for each in said), said
-
-
-WANTS: dict[str, Callable[[Decision, datetime, Any], None]] = {
-    "action": _same(lambda decision: decision.action.value),
-    "suppress": _same(lambda decision: str(decision.suppress).lower()),
-    "final": _same(lambda decision: str(decision.final).lower()),
-    "uncertain": _same(lambda decision: str(decision.uncertain).lower()),
-    "category": _same(lambda decision: decision.category.value),
-    "fault": _same(lambda decision: decision.fault.value),
-    "custody": _same(lambda decision: decision.custody.value),
-    "route": _same(lambda decision: decision.route),
-    "rule": _same(lambda decision: decision.rule.id),
-    "file": _same(lambda decision: decision.rule.file),
-    "effects": _same(lambda decision: [EFFECT_NAMES[type(each)] for each in decision.effects]),
-    "alert": _same(lambda decision: _only(Alert, decision).to),
-    "forward_path": _same(lambda decision: decision.forward_path),
-    "scope": _same(lambda decision: _only(Suppress, decision).scope.value),
-    "strength": _same(lambda decision: _only(Suppress, decision).strength.value),
-    "suppressed_for": _suppressed_for,
-    "suspended_for": _suspended_for,
-    "strike": _strike,
-    "retry_in": _retry_in,
-    "between": _between,
-    "gives_up_in": _gives_up_in,
-    "remedy_speaks_of": _remedy_speaks_of,
-    "evidence": _evidence,  # the first pieces, in order
-    "law": _law,
-}
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in ALL])
+@pytest.mark.parametrize("case", [pytest.param(case, id=name_of(case)) for case in ALL])
 def test_the_decision_is_the_golden_one(case: Case) -> None:
-    assert case.fields.keys() <= KEYS, f"{case.place}: unknown keys"
-    want = case.fields["want"]
-    assert want, f"{case.place}: wants nothing"
-    assert want.keys() <= WANTS.keys(), f"{case.place}: unknown wants {want.keys() - WANTS.keys()}"
-    decision, now = decided(case)
-    for key, value in want.items():
-        try:
-            WANTS[key](decision, now, value)
-        except AssertionError as error:
-            error.add_note(f"{case.place}: `{key}` should be {value}; decided: {decision}")
-            raise
+    assert case.note, case.line
+    found = judged(case, by_engine(case))
+    assert found is None, str(found and found.problem)
+    assert failure(case) is None  # without a store it is the same
 
 
 def test_every_situation_of_the_shipped_policy_has_a_case() -> None:
-    assert {case.fields["row"] for case in ALL if "row" in case.fields} == ROWS
+    assert {case.row for case in ALL if case.row is not None} == ROWS
 
 
 def test_every_shipped_rule_decides_a_case() -> None:
-    deciding = {decided(case)[0].rule for case in ALL}
-    bottom, shipped = reversed(policy_of(()).layers[-2:])
+    deciding = {by_engine(case).rule for case in ALL}
+    bottom, shipped = reversed(load_policy().layers[-2:])
     unreached = [str(rule.ref) for layer in (shipped, bottom) for rule in layer.rules if rule.ref not in deciding]
     assert unreached == []
 
 
 def test_every_example_in_the_shipped_rules_is_decided_by_its_rule() -> None:
-    rules = [rule for layer in policy_of(()).layers for rule in layer.rules if rule.examples]
+    rules = [rule for layer in load_policy().layers for rule in layer.rules if rule.examples]
     assert rules
     for rule in rules:
         for example in rule.examples:
-            case = Case("rules.yaml", {"given": {**dict(example.said), "command": "RCPT"}})
-            assert decided(case)[0].rule == rule.ref, example
+            attempt = read_attempt({**USUAL, **dict(example.said), "command": "RCPT"})
+            assert engine_of(load_policy())(attempt).rule == rule.ref, example
 
 
 def test_no_two_cases_have_one_name() -> None:
-    assert [name for name, count in Counter(case.name for case in ALL).items() if count > 1] == []
+    assert [name for name, count in Counter(map(name_of, ALL)).items() if count > 1] == []
     assert len(ALL) >= 90
 
 
-@pytest.mark.parametrize(
-    "want", [{"action": "bounce"}, {"suppress": "false"}, {"strike": "1 of 2"}, {"remedy_speaks_of": ["BIMI"]}]
-)
-def test_a_wrong_want_fails(want: dict[str, Any]) -> None:
+def test_every_want_is_wanted_by_a_case() -> None:
+    assert WANTS.keys() == {wanted.key for case in ALL for wanted in case.want}
+
+
+def case_of(want: Mapping[str, Any], **more: Any) -> Case:
     given = {"reply": "550 5.1.1 User unknown", "command": "RCPT"}
-    with pytest.raises(AssertionError):
-        test_the_decision_is_the_golden_one(Case("x.yaml:1", {"note": "", "given": given, "want": want}))
+    (case,) = cases_of(json.dumps([{"note": "so it is", "given": given, "want": want, **more}]))
+    return case
 
 
-def test_a_want_that_nobody_knows_is_an_error() -> None:
-    case = Case("x.yaml:1", {"note": "", "given": {"reply": "250 ok"}, "want": {"acton": "accept"}})
-    with pytest.raises(AssertionError, match="unknown wants"):
-        test_the_decision_is_the_golden_one(case)
+def failed(case: Case) -> Failure:
+    found = failure(case)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("want", "decided_"),
+    [
+        ({"action": "bounce"}, "hard-bounce"),
+        ({"suppress": "false"}, "true"),
+        ({"strike": "1 of 2"}, "none"),
+        ({"remedy_speaks_of": ["BIMI"]}, "The mailbox"),
+        ({"effects": []}, "[suppress]"),
+        ({"retry_in": "5m"}, "none"),
+        ({"between": ["1m", "5m"]}, "none"),
+        ({"gives_up_in": "4d"}, "none"),
+        ({"suppressed_for": "1d"}, "180d"),
+        ({"suspended_for": "1d"}, "none"),
+        ({"alert": "ops"}, "none"),
+        ({"forward_path": "jo@new.example"}, "none"),
+        ({"evidence": ["relaying denied"]}, "[user unknown"),
+        ({"law": "never"}, "[]"),
+        ({"rule": "none"}, "no-such-mailbox"),
+    ],
+)
+def test_a_wrong_want_fails(want: dict[str, Any], decided_: str) -> None:
+    found = failed(case_of(want))
+    (mismatch,) = found.mismatches
+    assert mismatch.key in want
+    assert mismatch.decided.startswith(decided_) or mismatch.key == "remedy_speaks_of"
+    assert (found.problem.code, found.problem.file) == ("wrong-decision", "x.yaml")
+    assert "so it is: " in found.problem.message
+    assert "; decided by no-such-mailbox (rules.yaml:" in found.problem.message
+
+
+def mistakes(text: str) -> list[str]:
+    problems: list[Problem] = []
+    read_cases(text.encode(), "x.yaml", problems)
+    return list(map(str, problems))
+
+
+GIVEN = "given: {reply: 250 ok}"
+
+
+BAD = [
+    (
+        f"- {GIVEN}\n  want: {{acton: accept}}",
+        "2:10: unknown-key: unknown key `acton` in `want`; did you mean `action`?",
+    ),
+    (
+        f"- {GIVEN}\n  want: {{action: x}}\n  nots: x",
+        "3:3: unknown-key: unknown key `nots` in a case; did you mean `note`?",
+    ),
+    (f"- {GIVEN}", "1:3: missing-key: a case needs the key `want`"),
+    (f"- {GIVEN}\n  want: {{}}", "2:9: empty-list: `want` wants nothing"),
+    (f"- {GIVEN}\n  want: {{retry_in: soon}}", "2:20: bad-duration: `soon` is no duration"),
+    (f"- {GIVEN}\n  want: {{between: [1m]}}", "2:19: bad-type: `between` needs two"),
+    ("- given: {repyl: x}\n  want: {action: x}", "1:10: bad-case: unknown key `repyl`; did you mean `reply`?"),
+    ("- given: 250 ok\n  want: {action: x}", "1:10: bad-type: an attempt is a map, not `250 ok`"),
+    (f"- {GIVEN}\n  after: {{}}\n  want: {{action: x}}", "2:10: bad-type: `after` is a list of attempts"),
+    ("- &a {}", "1:3: anchor: "),
+    ("given: {}", "1:1: bad-type: a list of cases is needed, not a map"),
+    ("", "1:1: empty-file: "),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BAD)
+def test_a_file_of_cases_with_a_mistake_gives_one_clear_error(text: str, said: str) -> None:
+    (mistake,) = mistakes(text)
+    assert mistake.startswith(f"x.yaml:{said}")
+
+
+def test_rules_of_a_case_that_cannot_be_used_fail_it() -> None:
+    found = failed(case_of({"action": "bounce"}, rules="mailverdict: 1\nruels: []\n"))
+    assert found.problem.code == "bad-case"
+    assert "operator-1.yaml:2:1: unknown-key: " in found.problem.message
+
+
+def test_an_attempt_that_is_repeated_has_its_first_decision() -> None:
+    given = {"reply": "552 5.2.2 Mailbox full", "command": "RCPT", "attempt_id": "a"}
+    text = json.dumps([{"after": [given, given], "given": given, "want": {"strike": "1 of 3"}}])
+    (case,) = cases_of(text)
+    assert judged(case, by_engine(case)) is failure(case) is None
+    assert decided(case, Recollection(load_policy()).observe).rule == by_engine(case).rule

@@ -35,6 +35,7 @@ from policy.testing.laws import (
     law_8_forward_paths,
     law_9_null_sender,
     law_17_safe_output,
+    law_19_no_way_around,
 )
 from policy.testing.scenarios import NOW, RECIPIENTS, SENDERS, Scenario, scenarios
 
@@ -52,9 +53,9 @@ def test_the_shipped_policy_keeps(law: Law, scenario: Scenario) -> None:
 
 def one_rule(then: str) -> Policy:
     """The shipped policy under one rule, which says the same of everything."""
-    return build_policy(
-        [RulesFile("wicked.yaml", f"mailverdict: 1\nrules:\n  - {{id: wicked, then: {then}}}\n".encode())]
-    )
+    routes = "routes: {other: {to: smtp://relay.example}}"
+    text = f"mailverdict: 1\n{routes}\nrules:\n  - {{id: wicked, then: {then}}}\n"
+    return build_policy([RulesFile("wicked.yaml", text.encode())])
 
 
 WICKED = {
@@ -72,6 +73,7 @@ WICKED = {
         "retry, suppress: {}",
         "retry, suppress: {strikes: 2, apart: 2d}, split: true",
         "retry, schedule: over-quota, suspend: {for: 1h}",
+        "retry, route: other",
     )
 }
 
@@ -112,7 +114,7 @@ EVERY_PLACE = [
 @pytest.mark.parametrize("policy", [SHIPPED, *WICKED.values()], ids=["shipped", *WICKED])
 @pytest.mark.parametrize(
     "law",
-    [law_2_yes, law_3_transient, law_4_lawful_places, law_9_null_sender, law_17_safe_output],
+    [law_2_yes, law_3_transient, law_4_lawful_places, law_9_null_sender, law_17_safe_output, law_19_no_way_around],
     ids=lambda law: law.__name__,
 )
 def test_no_reply_in_any_place_breaks(law: Law, policy: Policy) -> None:

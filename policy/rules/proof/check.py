@@ -7,8 +7,9 @@ that a law is broken is tried on a real reply before it is called so.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import combinations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from policy.decide import decide, facts_of
 from policy.diagnosis.category import EvidenceKind
@@ -44,10 +45,11 @@ def check(policy: Policy, *, now: datetime) -> list[Finding]:
 
 @frozen
 class _Asked:
-    """A rule in force, its number in the order of asking, and its boxes."""
+    """A rule in force and its number in the order of asking: boxes that it takes, and boxes in which all of it is."""
 
     number: int
     rule: Rule
+    takes: tuple[Box, ...]
     boxes: tuple[Box, ...]
 
 
@@ -59,7 +61,7 @@ class _Check:
         self.abstraction = Abstraction(policy.rules, policy.knowledge, policy.providers)
         self.witnesses = Witnesses(self.abstraction, policy, now)
         self.asked = [
-            _Asked(number, rule, tuple(self.abstraction.boxes(rule)))
+            _Asked(number, rule, tuple(self.abstraction.boxes(rule)), tuple(self.abstraction.around(rule)))
             for number, rule in enumerate(policy.rules)
             if rule.expires is None or now < rule.expires
         ]
@@ -79,7 +81,7 @@ class _Check:
 
     def cover(self, rules: Sequence[_Asked]) -> Cover:
         """What these rules decide; a rule that observes decides nothing."""
-        claims = [Claim(each.number, box) for each in rules if not each.rule.observing for box in each.boxes]
+        claims = [Claim(each.number, box) for each in rules if not each.rule.observing for box in each.takes]
         return Cover(self.abstraction.space, [*self.impossible, *claims])
 
     def unreachable(self, rules: Sequence[_Asked]) -> Iterator[Finding]:
@@ -93,7 +95,7 @@ class _Check:
             except Undecided:
                 continue
             if not hiding:
-                says = f"rule `{each.rule.ref.id}` can never hold: its conditions exclude each other"
+                says = f"rule `{each.rule.ref.id}` can never hold: {self.at_odds(each.rule, cover)}"
                 yield _finding(each.rule, "never-holds", says, Level.ERROR)
                 continue
             hiders = [self.rule_by_number[number] for number in sorted(hiding)]
@@ -101,6 +103,15 @@ class _Check:
             by = tuple(str(rule.ref) for rule in hiders)
             says = f"rule `{each.rule.ref.id}` never decides: all that it asks for is decided before by {', '.join(by)}"
             yield _finding(each.rule, "unreachable-rule", says, Level.WARNING, witness, by)
+
+    def at_odds(self, rule: Rule, cover: Cover) -> str:
+        """Which two of its conditions, its place included, exclude each other; or that all together do."""
+        for one, other in combinations((*rule.within, *rule.when), 2):
+            pair = evolve(rule, within=(), when=(one, other))
+            if all(cover.free(box, 0) is None for box in self.abstraction.boxes(pair)):
+                names = (f"`{each.key}`" if each in rule.when else f"its place ({each.key})" for each in (one, other))
+                return " and ".join(names) + " exclude each other"
+        return "its conditions exclude each other"
 
     def hidden(self, each: _Asked, hiders: Sequence[Rule]) -> Witness | None:
         """An attempt for which the rule holds, and one that hides it does too."""
@@ -116,8 +127,10 @@ class _Check:
         """Rules that say more than the laws let them do."""
         cover: Cover | None = None
         usual, told = self.policy.route(None), 0
+        bottom = self.policy.layers[-1].file  # which speaks by class alone and leaves the rest to the laws
         for each in self.asked:
-            if each.rule.observing or told >= PROBLEMS_LIMIT:
+            ref = each.rule.ref
+            if each.rule.observing or told >= PROBLEMS_LIMIT or (ref.file == bottom and not ref.edited):
                 continue
             for suspicion in suspicions(each.rule, self.abstraction, usual_route=usual):
                 boxes = [box for box in (box & suspicion.region for box in each.boxes) if not box.is_empty]
@@ -161,12 +174,10 @@ class _Check:
 def _finding(
     rule: Rule, code: str, says: str, level: Level, witness: Witness | None = None, by: tuple[str, ...] = ()
 ) -> Finding:
-    shown = "" if witness is None else str(witness)
-    message = says + (f"; for example {shown}" if shown else "")
     return Finding(
-        problem=Problem(*place_of(rule), code, message),
+        problem=Problem(*place_of(rule), code, says),
         level=level,
         witness=None if witness is None else witness.document(),
-        shown=shown,
+        shown="" if witness is None else str(witness),
         by=by,
     )

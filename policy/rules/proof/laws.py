@@ -74,7 +74,7 @@ def _of_a_yes(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
             abstraction.box(OUTCOME=outcome.of([251]), COMMAND=command.of([Command.RCPT])),
         )
     if rule.then.action is not Action.HOLD:
-        positive = outcome.where(lambda atom: isinstance(atom, int) and atom // 100 == 2)
+        positive = outcome.mask(("code", "2yz"))
         yield Suspicion(
             "law-2-data",
             f"says `{rule.then.action.value}` to a 2yz where 354 belongs",
@@ -99,21 +99,30 @@ def _of_a_no(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
 def _of_suppressing(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
     """Laws 3 and 4: who may be suppressed, when, and on whose word."""
     terms = rule.then.suppress
-    if terms is None or rule.then.action is not Action.HARD_BOUNCE:
+    if terms is None or (rule.then.action is not Action.HARD_BOUNCE and terms.strikes > 1):
         return
     outcome, command = abstraction.dimensions[at.OUTCOME], abstraction.dimensions[at.COMMAND]
     meaning, alone = abstraction.dimensions[at.MEANING], abstraction.dimensions[at.RECIPIENTS]
+    passing = outcome.mask(("code", "4yz")) | outcome.mask(("code", "3yz")) | outcome.mask(("void", True))
+    passing |= outcome.of(each for each in Failure if each not in OWN_LOOKUP)
+    permanent = outcome.mask(("code", "5yz"))
+    no = meaning.where(lambda each: each != YES)
+    others = meaning.where(lambda each: each != YES and not _is_recipients(each[0], each[1]))
     if terms.strikes == 1:
-        passing = outcome.where(_is_transient)
         yield Suspicion(
             "law-3-at-first-sight",
             "suppresses at the first sight of a failure that may pass",
             "ask for `code: 5yz`, or for several `strikes`",
-            abstraction.box(OUTCOME=passing),
+            abstraction.box(OUTCOME=passing, MEANING=no),
         )
-    permanent = outcome.where(lambda atom: isinstance(atom, int) and atom // 100 == 5)
+    else:
+        yield Suspicion(
+            "law-4-fault",
+            "suppresses for what may pass and is not the recipient's fault",
+            "ask for a `category` and `fault: recipient`",
+            abstraction.box(OUTCOME=passing, MEANING=others),
+        )
     if Despite.NO_RECIPIENT_FAULT not in rule.despite:
-        others = meaning.where(lambda each: not _is_recipients(each[0], each[1]))
         yield Suspicion(
             "law-4-fault",
             "suppresses for what is not the recipient's fault",
@@ -131,12 +140,6 @@ def _of_suppressing(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]
     for region in regions:
         says = "suppresses where a reply does not speak of one recipient"
         yield Suspicion("law-4-place", says, "ask for `command: RCPT`", region)
-
-
-def _is_transient(atom: object) -> bool:
-    if isinstance(atom, Failure):
-        return atom not in OWN_LOOKUP
-    return not isinstance(atom, int) or atom // 100 == 4
 
 
 def _is_recipients(category: Category, fault: Fault) -> bool:

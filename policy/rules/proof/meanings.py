@@ -32,9 +32,7 @@ def of_refusals(knowledge: Knowledge, klass: int) -> frozenset[Meaning]:
 def _findings(knowledge: Knowledge, klass: int) -> Iterator[Finding]:
     yield NOTHING_KNOWN
     yield from knowledge.statuses.values()
-    for (_, status), finding in knowledge.provider_statuses.items():
-        if status.startswith(str(klass)):
-            yield finding
+    yield from knowledge.provider_statuses.values()  # of either class: a 450 may quote another host's 5.1.8
     for (code, _), finding in knowledge.codes.items():
         if code // 100 == klass:
             yield finding

@@ -1,16 +1,15 @@
-"""What can be proved about the text conditions of a rule: which hold always or never, and which imply another.
+r"""What can be proved about the text conditions of a rule: which hold always or never, and which imply another.
 
-A phrase or a pattern is a set of texts, and it is searched, so the set is regular: states between characters, and a
-border (`^`, `$`, `\\b`) is a step that only the characters on both sides allow. A claim such as "whatever a finds, b
-finds" is refuted by one text. Likely texts are tried first; then all texts at once, shortest first, by following the
-states of a and b side by side through every kind of character. When the states are used up and no text refutes, the
-claim is proved. Only texts that a reply can have are followed (`_shape_after`); these are some too many, so a proof
-stands, and a text only counts when `policy.text` leaves it as it is and the engine itself agrees.
+A phrase or a pattern is a regular set of texts: states between characters, and a border (`^`, `$`, `\b`) is a step
+that only the characters on its two sides allow. A claim such as "whatever a finds, b finds" is refuted by one text.
+Likely texts are tried first, then all at once, shortest first: the states of a and b are followed side by side through
+every kind of character, and when they are used up the claim is proved. The texts followed are those that a reply can
+have (`_shape_after`) and a few more; so a proof stands, and a text counts when `policy.text` and the engine agree.
 
-Which characters a `[...]`, a `\\pL` or a plain `s` takes (without case it takes `ſ` too) is asked of the engine, by
-halving the alphabet; its tables are never copied. The two libraries at hand were compared and not taken: `greenery`
-reads `^` and `$` as plain characters and needs minutes for `.*a.{8}b.*`, `interegular` refuses them and reads
-`[[:alpha:]]` as Python does; both build whole automata before they answer, with no way to give up.
+Which characters a `[...]`, a `\pL` or a plain `s` takes (without case also `ſ`) is asked of the engine, by halving the
+alphabet. Two libraries were compared and not taken: `greenery` reads `^` and `$` as plain characters and needs minutes
+for `.*a.{8}b.*`; `interegular` refuses both and `\b`, and reads `[[:alpha:]]` as Python does. Each builds whole
+automata before it answers, and cannot be told to give up.
 """
 
 import re
@@ -18,7 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import cache, lru_cache
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Literal, TypeAlias
 
 from attrs import frozen
@@ -56,10 +55,10 @@ def verdict(pattern: str) -> Verdict:
 
 
 def sample(pattern: str) -> str | None:
-    """Return a short searchable text in which the pattern is found; None when none was found.
+    """Return a short searchable text that the pattern is found in; None when there is none or none was seen.
 
     >>> sample("^user [a-z]+ (unknown|disabled)$")
-    'user aa unknown'
+    'user a unknown'
     """
     try:
         return _witness((Pattern(pattern),), (True,))
@@ -79,20 +78,12 @@ def implies(a: TextAtom, b: TextAtom) -> bool | None:
 
 
 def excludes(a: TextAtom, b: TextAtom) -> bool | None:
-    """Is there no searchable text in which both hold? None when that is not known.
-
-    >>> excludes(Pattern("^a"), Pattern("^b"))
-    True
-    """
+    """Is there no searchable text in which both hold, as with `^a` and `^b`? None when that is not known."""
     return _impossible((a, b), (True, True))
 
 
 def containments(phrases: Sequence[str]) -> list[tuple[int, int]]:
-    """Return all pairs (i, j), sorted, of different places where phrase j is part of phrase i.
-
-    >>> containments(["mailbox is full", "is full", "user"])
-    [(0, 1)]
-    """
+    """Return all pairs (i, j), sorted, of different places in the list where phrase j is part of phrase i."""
     known = Phrases(phrases)
     return [(i, j) for i, phrase in enumerate(phrases) for j in sorted(known.found(phrase)) if i != j]
 
@@ -119,7 +110,7 @@ def _witness(atoms: tuple[TextAtom, ...], wish: tuple[bool, ...]) -> str | None:
     guess = next(filter(serves, _guesses(atoms)), None)
     if guess is not None:
         return guess
-    found = list(islice(_texts([_machine_of(atom) for atom in atoms], wish), _CANDIDATES))
+    found = list(islice(_texts([_Machine(_tree(atom)) for atom in atoms], wish), _CANDIDATES))
     text = next(filter(serves, found), None)
     if text is None and found:  # a text of a shape that no reply has after all
         raise _NotKnown
@@ -130,7 +121,7 @@ def _witness(atoms: tuple[TextAtom, ...], wish: tuple[bool, ...]) -> str | None:
 class _Node:
     """A part of a pattern; a leaf is a border (`^`, `$`, `b`) or the source, flags in front, of one character."""
 
-    kind: Literal["leaf", "row", "choice", "loop"]
+    kind: Literal["leaf", "row", "choice", "loop", "again"]  # again: a loop after a first time
     leaf: str = ""
     parts: "tuple[_Node, ...]" = ()
 
@@ -143,40 +134,35 @@ _SIGNS = {"*": "0,", "+": "1,", "?": "0,1"}
 _BORDERS = {"^": "^", r"\A": "^", "$": "$", r"\z": "$", r"\b": "b"}
 # `\C` is half a character, and `\B` holds inside one (of two octets or more); `\Q` quotes a run of them.
 _BEYOND_US = (r"\B", r"\C", r"\Q")
-_END = re.compile(r"\)|\Z")
-_BAR = re.compile(r"\|")
-_DEPTH = 50
+_END, _BAR = re.compile(r"\)|\Z"), re.compile(r"\|")
+_GROUPS = 60  # each may be inside the one before
 
 
 class _Reader:
     """Reads a pattern that the engine takes; so what is wrong in it need not be seen here."""
 
     def __init__(self, pattern: str) -> None:
-        self._pattern, self._at, self._depth = pattern, 0, 0
-
-    def group(self, flags: frozenset[str]) -> _Node:
-        """Read up to the end of the group and over it; `flags` may change on the way, for the rest of it."""
-        rows: list[_Node] = []
-        parts: list[_Node] = []
-        self._depth += 1
-        if self._depth > _DEPTH:
+        if pattern.count("(") > _GROUPS:
             raise _NotKnown
+        self._pattern, self._at = pattern, 0
+
+    def group(self, flags: frozenset[str] = frozenset("i")) -> _Node:
+        """Read up to the end of the group and over it; `flags` may change on the way, for the rest of it."""
+        rows: list[list[_Node]] = [[]]
         while not self._take(_END):
             if self._take(_BAR):
-                rows.append(_Node("row", parts=tuple(parts)))
-                parts = []
+                rows.append([])
             elif found := self._take(_GROUP):
                 inner = (flags | set(found["on"] or "")) - set(found["off"] or "")
                 if found["end"] != ")":
-                    parts.append(self._repeated(self.group(inner)))
+                    rows[-1].append(self._repeated(self.group(inner)))
                 elif self._take(_REPEAT):  # it repeats what stands before the flags
                     raise _NotKnown
                 else:
                     flags = inner
             else:
-                parts.append(self._repeated(self._leaf(flags)))
-        self._depth -= 1
-        return _Node("choice", parts=(*rows, _Node("row", parts=tuple(parts))))
+                rows[-1].append(self._repeated(self._leaf(flags)))
+        return _Node("choice", parts=tuple(_Node("row", parts=tuple(row)) for row in rows))
 
     def _take(self, what: re.Pattern[str]) -> re.Match[str] | None:
         found = what.match(self._pattern, self._at)
@@ -195,44 +181,43 @@ class _Reader:
     def _repeated(self, part: _Node) -> _Node:
         while found := self._take(_REPEAT):
             low, comma, high = _SIGNS.get(found[1], found[1].strip("{}")).partition(",")
-            maybe, loop = _Node("choice", parts=(part, _Node("row"))), _Node("loop", parts=(part,))
-            most = int(high) if high else int(low)
-            more = (loop,) if comma and not high else (maybe,) * (most - int(low))
-            part = _Node("row", parts=(part,) * int(low) + more)
+            least, most = int(low), int(high or low)
+            maybe = _Node("choice", parts=(part, _Node("row")))
+            loop = _Node("again" if least else "loop", parts=(part,))
+            more = (loop,) if comma and not high else (maybe,) * (most - least)
+            part = _Node("row", parts=(part,) * least + more)
         return part
 
 
-def _tree(pattern: str) -> _Node:
-    return _Reader(pattern).group(frozenset("i"))
-
-
 _PROBES = ("", "x", "0", "user unknown", "?", "é")
-_COMMON = "abcdefghijklmnopqrstuvwxyz0123456789 -.,:;!?'\"()[]{}<>@#$%&*+/=\\^_`|~"
-_MANNERS = tuple(product((0, -1), " x"))  # which branch is taken, which character preferred
+_COMMON = "abcdefghijklmnopqrstuvwxyz0123456789 -.,:;!?'\"()[]@{}<>#$%&*+/=\\^_`|~"
 
 
 def _guesses(atoms: tuple[TextAtom, ...]) -> Iterator[str]:
-    likely = [[atom] if isinstance(atom, str) else _likely(atom.pattern) for atom in atoms]
+    likely = [[atom] if isinstance(atom, str) else _likely(atom) for atom in atoms]
     texts = [text for its_texts in likely for text in its_texts]
     yield from texts
     if len(likely) > 1:
-        yield from (around.format(text) for text in texts for around in ("x{}", "{}x", "x {} x", "x{}x"))
         yield from (f"{one} {other}" for pair in product(*likely) for one, other in (pair, pair[::-1]))
     yield from _PROBES
+    # what follows an `@` is no address
+    yield from (around.format(text) for around in ("x{}", "{}x", "x {} x", "x{}x", "@{}") for text in texts)
 
 
 @lru_cache(maxsize=256)
-def _likely(pattern: str) -> list[str]:
-    texts = [_spelled(_tree(pattern), *manner) for manner in _MANNERS]
+def _likely(pattern: Pattern) -> list[str]:
+    tree = _tree(pattern)
+    texts = [_spelled(tree, branch, preferred) for branch, preferred in product((0, -1), " x")]
     return list(dict.fromkeys([*texts, *map(str.strip, texts)]))
 
 
 def _spelled(node: _Node, branch: int, preferred: str) -> str:
+    """Return a text for `node` that takes this branch of each choice, and this character wherever it may."""
     if node.kind == "leaf":
         return "" if node.leaf in "^$b" else _letter(node.leaf, preferred)
-    parts = (node.parts[branch],) if node.kind == "choice" else node.parts
-    if node.kind == "loop" and branch:
+    if node.kind == "again" or (node.kind == "loop" and branch):
         return ""
+    parts = (node.parts[branch],) if node.kind == "choice" else node.parts
     return "".join([_spelled(part, branch, preferred) for part in parts])
 
 
@@ -258,20 +243,15 @@ def _spans(source: str) -> tuple[tuple[int, int], ...]:
     while todo:
         low, high = todo.pop()
         part = _alphabet()[low:high]
-        if not some.found(part):
-            continue
-        if not every.found(part):
+        if every.found(part):
+            spans.append((low, high))
+        elif some.found(part):
             middle = (low + high) // 2
             todo += [(middle, high), (low, middle)]
-        elif spans and spans[-1][1] == low:
-            spans[-1] = (spans[-1][0], high)
-        else:
-            spans.append((low, high))
     return tuple(spans)
 
 
 _Side: TypeAlias = Literal["edge", "blank", "word", "other"]  # what stands on one side of a place
-
 # What a character is to an address: it may stand in the local part (l) or the domain (d), or before the address (b).
 _ROLES: dict[str, tuple[_Side, str]] = {
     **dict.fromkeys("abcdefghijklmnopqrstuvwxyz0123456789_", ("word", "ld")),
@@ -296,10 +276,12 @@ class _Kind:
 
 def _kinds(sources: frozenset[str]) -> list[_Kind]:
     """Return all kinds of characters, the common first."""
+    if len(sources) > _LETTERS:
+        raise _NotKnown
     turns: dict[int, set[str]] = {place: set() for place in range(len(_COMMON) + 1)}
     for source in sources:
-        for place in (place for span in _spans(source) for place in span):
-            turns.setdefault(place, set()).add(source)
+        for place in chain(*_spans(source)):  # twice where one span ends and another begins: no turn
+            turns.setdefault(place, set()).symmetric_difference_update({source})
     letters: frozenset[str] = frozenset()
     kinds: dict[tuple[_Side, str, frozenset[str]], _Kind] = {}
     for place in sorted(turns.keys() - {len(_alphabet())}):
@@ -313,14 +295,9 @@ _Shape: TypeAlias = tuple[_Side, str]  # the last character; how far an address 
 
 
 def _shape_after(shape: _Shape, kind: _Kind) -> _Shape | None:
-    """Return the shape after one more character; None when no searchable text goes on so.
-
-    No blank follows the start or a blank; and where an address may begin, there is none (see `policy.text.searchable`).
-    """
+    """Return the shape after one more character; None when a blank is not alone, or when an address would be left."""
     before, address = shape
-    if kind.side == "blank" and before in ("edge", "blank"):
-        return None
-    if address == "@" and "d" in kind.role:
+    if (kind.side == "blank" and before in ("edge", "blank")) or (address == "@" and "d" in kind.role):
         return None
     if kind.role == "@":
         return kind.side, "@" if address == "l" else ""
@@ -330,9 +307,8 @@ def _shape_after(shape: _Shape, kind: _Kind) -> _Shape | None:
 
 
 _Places: TypeAlias = frozenset[int] | None  # the states a search is in; None once it has found
-_STATES = 3000
+_STATES, _LETTERS, _CANDIDATES = 3000, 100, 30
 _WORK = 150_000  # about a third of a second
-_CANDIDATES = 30
 
 
 class _Machine:
@@ -359,7 +335,7 @@ class _Machine:
             return self._state(node.leaf, then)
         if node.kind == "choice":
             return self._state("", *[self._built(part, then) for part in node.parts])
-        if node.kind == "loop":
+        if node.kind in ("loop", "again"):
             loop = self._state("")
             self._ways[loop] = (self._built(node.parts[0], loop), then)
             return loop
@@ -396,18 +372,13 @@ class _Machine:
         return self._reached[key]
 
 
-def _machine_of(atom: TextAtom) -> _Machine:
-    if isinstance(atom, str):
-        return _Machine(_Node("row", parts=tuple(_Node("leaf", f"(?-i)\\x{{{ord(char):x}}}") for char in atom)))
-    return _Machine(_tree(atom.pattern))
+def _tree(atom: TextAtom) -> _Node:
+    exactly = atom.pattern if isinstance(atom, Pattern) else "(?-i)" + "".join(f"\\x{{{ord(char):x}}}" for char in atom)
+    return _Reader(exactly).group()
 
 
 def _texts(machines: list[_Machine], wish: tuple[bool, ...]) -> Iterator[str]:
-    """Yield texts, short ones first, in which exactly the wished are found; where it yields none there are none.
-
-    Raises:
-        _NotKnown: when that is too much work.
-    """
+    """Yield texts, the shortest to each state, in which exactly the wished are found; none if there are none."""
     kinds = _kinds(frozenset().union(*(machine.letters for machine in machines)))
     begin: tuple[_Shape, tuple[_Places, ...]] = (("edge", "b"), tuple(machine.start for machine in machines))
     todo, seen = deque([(*begin, "")]), {begin}

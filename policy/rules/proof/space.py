@@ -7,14 +7,17 @@ boxes exactly; what cannot occur together is given as boxes too, where it is kno
 counts as possible: a proof that nothing is left holds for all inputs, an example has to be tried.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache, partial
-from itertools import islice, product
+from itertools import chain, islice, product
+from math import prod
+from string import ascii_lowercase
 from typing import Any
 
 from attrs import field, frozen
 
+from policy.address import parse_domain
 from policy.attempt import Command, Custody, Failure
 from policy.diagnosis.knowledge import Knowledge
 from policy.reply import EnhancedStatus
@@ -27,7 +30,9 @@ from policy.rules.rule import Condition, Rule
 VOID = "void"
 OTHER = "other"  # a name that no condition has
 _BOXES_OF_A_RULE = 4096
+_SHOWN_OF_A_RULE = 8  # of a rule that has more
 _UNKNOWN_NAMES = ("elsewhere.example", "elsewhere.test", "elsewhere.invalid", "else-where.invalid")
+_LABELS = 1000  # that are tried for a name below another
 _JUST_AFTER = timedelta(milliseconds=500)  # durations are whole seconds
 
 # fixed dimensions, by their place
@@ -85,11 +90,8 @@ class Abstraction:
         self._knowledge = knowledge
 
     def boxes(self, rule: Rule) -> list[Box]:
-        """The rule as a union of boxes; a few of them only where there would be thousands."""
-        masks: dict[int, int] = {}
-        choices: list[list[int]] = []
-        for condition in (*rule.within, *rule.when):
-            self._narrow(masks, choices, condition)
+        """The rule as a union of boxes; only a part of it where they would be thousands."""
+        masks, choices = self._masks(rule)
         found = []
         for chosen in islice(product(*choices), _BOXES_OF_A_RULE):
             box = dict(masks)
@@ -97,6 +99,22 @@ class Abstraction:
                 box[dimension] = box.get(dimension, 3) & 2
             found.append(self.space.box(box))
         return [box for box in found if not box.is_empty]
+
+    def around(self, rule: Rule) -> list[Box]:
+        """Boxes in which all of the rule is: its own, or where these are only a part some of them and a wide one."""
+        masks, choices = self._masks(rule)
+        if prod(map(len, choices)) <= _BOXES_OF_A_RULE:
+            return self.boxes(rule)
+        wide = self.space.box(masks)
+        return [*self.boxes(rule)[:_SHOWN_OF_A_RULE], wide] if not wide.is_empty else []
+
+    def _masks(self, rule: Rule) -> tuple[dict[int, int], list[list[int]]]:
+        """What the rule asks of each dimension, and the flags of which it asks for one."""
+        masks: dict[int, int] = {}
+        choices: list[list[int]] = []
+        for condition in (*rule.within, *rule.when):
+            self._narrow(masks, choices, condition)
+        return masks, choices
 
     def box(self, **conditions: int) -> Box:
         """A box of masks by the names of fixed dimensions, such as `OUTCOME`."""
@@ -158,7 +176,7 @@ class Abstraction:
         for klass in (2, 4, 5):
             others = enhanced.where(partial(_is_of_another_class, str(klass)))
             wrong.append({OUTCOME: codes[klass], ENHANCED: others})
-        named = outcome.where(lambda each: each in (251, 551)) | codes[2]
+        named = outcome.of([251, 551, VOID]) | codes[2]  # a void reply may have had a code
         speaking = command.of([None, Command.RCPT, Command.DOT])
         wrong.append({FORWARD_PATH: 2, OUTCOME: self.space.full(OUTCOME) ^ named})
         wrong.append({FORWARD_PATH: 2, COMMAND: everything ^ speaking})
@@ -284,12 +302,11 @@ def _meanings(atoms: tuple[Meaning, ...]) -> Dimension:
 
 def _domains(patterns: Iterable[str], besides: tuple[str | None, ...]) -> Dimension:
     """A name for each that is named, one below where patterns tell the two apart, and one under none of them."""
-    asked = tuple(patterns)
+    asked = dict.fromkeys(patterns)
     bases = dict.fromkeys(each.removeprefix(ITSELF_ONLY).removeprefix(BELOW_ONLY) for each in asked)
-    names = list(bases)
-    names += [f"mail.{each[1:].removeprefix('.')}" for each in asked if each[0] in (ITSELF_ONLY, BELOW_ONLY[0])]
-    names = list(dict.fromkeys(names))
-    names.append(next(each for each in _unnamed() if not set(patterns_over(each)) & set(asked)))
+    marked = dict.fromkeys(base for base in bases if {ITSELF_ONLY + base, BELOW_ONLY + base} & asked.keys())
+    names = [*bases, *filter(None, (_below(base, bases) for base in marked))]
+    names.append(next(each for each in _unnamed() if not set(patterns_over(each)) & asked.keys()))
     masks: dict[str, int] = {}
     for place, name in enumerate(names):
         for pattern in patterns_over(name):
@@ -304,6 +321,20 @@ def _domains(patterns: Iterable[str], besides: tuple[str | None, ...]) -> Dimens
         return masks.get(said, 0)
 
     return Dimension((*names, *besides), mask)
+
+
+def _below(base: str, named: Container[str]) -> str | None:
+    """A name below `base` that is not named itself; None where none can be, as below an address literal."""
+    labels = chain(("mail", "mx"), ascii_lowercase, (f"x{number}" for number in range(_LABELS)))
+    names = (f"{label}.{base}" for label in labels)
+    return next((name for name in names if name not in named and _is_name(name)), None)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(parse_domain(text))
+    except ValueError:
+        return False
 
 
 def _unnamed() -> Iterator[str]:

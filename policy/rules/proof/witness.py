@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice, product
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from policy.address import NULL_SENDER, Address, parse_address
 from policy.attempt import Attempt, Command, Failure, Outcome
@@ -28,7 +28,8 @@ from policy.rules.proof.patterns import sample
 from policy.rules.proof.space import Abstraction
 from policy.rules.rule import Facts, Rule
 
-LOOKS = 1500  # candidates for one box
+LOOKS = 800  # candidates for one box
+_TRIED_LATER = 4  # of those that do not bear out at the first attempt
 TRIES = 40  # of them, that are likely and tried
 _CAUSES = 12  # of one meaning
 _USUAL_CODES = (
@@ -87,20 +88,46 @@ class Witnesses:
         self._diagnosed: dict[Any, Diagnosis] = {}
         self._masks: Mapping[int, int] = {}
 
-    def find(self, box: Box, asked: Box, rules: Sequence[Rule], bears_out: Callable[[Witness], bool]) -> Witness | None:
+    def find(
+        self,
+        box: Box,
+        asked: Box,
+        rules: Sequence[Rule],
+        bears_out: Callable[[Witness], bool],
+        *,
+        looks: int = LOOKS,
+    ) -> Witness | None:
         """Return the first candidate that bears out; None when none of a bounded number does.
 
         Args:
             box: what the search left free, a part of `asked`.
             asked: the box that was asked about; its flags are those that must be set.
             rules: those that must hold; it spares trying what cannot bear out.
+            looks: how many candidates are made.
         """
         self._masks = box.masks
         flags = [flag for flag, mask in asked.masks.items() if flag >= at.FLAGS and mask == 2]
         if len(box.masks) < 200:
             flags += [flag for flag, mask in box.masks.items() if flag >= at.FLAGS and mask == 2 and flag not in flags]
-        likely = (each for each in islice(self._candidates(flags), LOOKS) if self._likely(each, rules))
-        return next((each for each in islice(likely, TRIES) if bears_out(each)), None)
+        likely = (each for each in islice(self._candidates(flags), looks) if self._likely(each, rules))
+        tried = []
+        for each in islice(likely, TRIES):
+            if bears_out(each):
+                return each
+            tried.append(each)
+        later = (self._later(each, number) for each in tried[:_TRIED_LATER] for number in self._numbers())
+        return next((each for each in later if bears_out(each)), None)
+
+    def _numbers(self) -> list[int]:
+        """Later attempts: two schedules may begin alike."""
+        atoms = self._abstraction.dimensions[at.NUMBER].atoms
+        first = self._one(at.NUMBER)
+        end = min((each for each in atoms if each > first), default=first + 100)
+        return [number for number in (first + 1, first + 3, first + 9) if number < end]
+
+    def _later(self, witness: Witness, number: int) -> Witness:
+        first = witness.attempt.first_attempt_at or self._now - timedelta(hours=number)
+        return evolve(witness, attempt=evolve(witness.attempt, number=number, first_attempt_at=first))
 
     def _likely(self, witness: Witness, rules: Sequence[Rule]) -> bool:
         """Does it mean what is asked for, and do the rules hold?"""

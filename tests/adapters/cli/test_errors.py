@@ -137,7 +137,7 @@ def test_a_store_that_cannot_be_used_is_unavailable_in_one_line(
 
 @pytest.mark.parametrize("name", COMMANDS_WITH_STORE)
 @pytest.mark.parametrize(
-    "url", ["mail.db", "sqlite:mail.db", "sqlite://mail.db", "sqlite:///", "mysql://u:secret@h/db", "postgresql://h/db"]
+    "url", ["mail.db", "sqlite:mail.db", "sqlite://mail.db", "sqlite:///", "mysql://u:secret@h/db"]
 )
 def test_a_url_that_names_no_store_is_a_usage_error_that_says_what_does(
     url: str, name: str, run: Run, with_store: dict[str, tuple[str, ...]]

@@ -107,3 +107,17 @@ def test_a_mistake_in_names_is_told_with_its_place(text: str, code: str) -> None
     with pytest.raises(RulesError) as told:
         policy(text)
     assert [(problem.code, problem.file, problem.line) for problem in told.value.problems] == [(code, "0.yaml", 2)]
+
+
+def test_a_layer_that_says_other_things_of_a_provider_moves_no_host() -> None:
+    claims = "p1: {mx: [x.example]}", "p2: {mx: [x.example]}"
+    assert provider(policy(*claims), mx="mx.x.example") == "p2"
+    assert provider(policy(*claims, "p1: {rules: [{id: r, then: {action: hold}}]}"), mx="mx.x.example") == "p2"
+    assert provider(policy(*claims, "p1: {mx: [x.example]}"), mx="mx.x.example") == "p1"
+    assert provider(policy(*claims, "p2: {mx: [y.example]}"), mx="mx.x.example") == "p1"
+
+
+def test_the_closest_name_wins_so_that_an_own_host_can_be_taken_out_of_a_providers() -> None:
+    mine = policy("mine: {mx: [corp.google.com], domains: [staff.gmail.com]}")
+    assert [provider(mine, mx=host) for host in ("mx.google.com", "a.corp.google.com")] == ["google", "mine"]
+    assert [provider(mine, domain=name) for name in ("gmail.com", "staff.gmail.com")] == ["google", "mine"]

@@ -286,3 +286,17 @@ def test_a_file_without_problems_makes_a_policy(sections: dict[str, str]) -> Non
     text = "mailverdict: 1\n" + "".join(f"{key}: {value}\n" for key, value in sections.items())
     if read(text.encode())[1] == []:
         assert build_policy([RulesFile("my.yaml", text.encode())]).layers[0].file == "my.yaml"
+
+
+@pytest.mark.parametrize("value", ["010", "0x10", "1_0", "+1", "1.0", "१"])
+def test_a_number_that_yaml_readers_bend_is_refused(value: str) -> None:
+    (problem,) = problems_of(
+        f"mailverdict: 1\nrules: [{{id: a, when: {{attempt: {value}}}, then: {{action: bounce}}}}]\n"
+    )
+    assert "bad-number" in problem
+
+
+@pytest.mark.parametrize("value", ["010m", "5m5m", "5m1h", "0s", "m", "''", "1h 5m", "1.5h", "-5m"])
+def test_a_duration_has_each_unit_once_and_the_longest_first(value: str) -> None:
+    (problem,) = problems_of(f"mailverdict: 1\nstreams: {{bulk: {{give_up: {value}}}}}\n")
+    assert "bad-duration" in problem

@@ -1,0 +1,1 @@
+"""Edits of rules files that leave every other byte as it was."""

@@ -1,0 +1,1 @@
+"""What is in force, written as one rules file, with the place of every value."""
