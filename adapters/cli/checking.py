@@ -9,10 +9,11 @@ from datetime import datetime
 import click
 
 from adapters.cli import findings
-from adapters.cli.common import FINDINGS, UNAVAILABLE, clock, fail, now_option, rules_files, rules_option
+from adapters.cli.common import FINDINGS, UNAVAILABLE, USAGE, clock, fail, now_option, rules_files, rules_option
 from policy import Policy, RulesError, RulesUnreadable, load_policy
 from policy.rules.finding import Finding, Level, fails
 
+SHIPPED = "shipped"
 _MANY = 5000  # rules that take longer than people wait without a word
 
 
@@ -29,6 +30,7 @@ def _print_codes(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     epilog="""\b
 Examples:
   mailverdict check my-rules.yaml
+  mailverdict check shipped
   mailverdict check my-rules.yaml --format sarif > rules.sarif""",
 )
 @click.argument("files", nargs=-1, metavar="FILE...")
@@ -53,11 +55,20 @@ Examples:
 def check_command(files: tuple[str, ...], rules: tuple[str, ...], form: str, now: datetime | None) -> None:
     """Check rules FILES, the last one on top, with the shipped rules under them: every mistake, with its place.
 
+    The word `shipped` stands for the shipped rules alone. Without FILE, the files of --rules or MAILVERDICT_RULES are
+    checked.
+
     Beyond the grammar: rules that can never decide, proved over all replies; rules against a law, with a reply that
     shows it; and `examples`, which must be decided by their own rule, or by one of a file above it. Notes (what is only
     possible) need no mending and do not count for the exit status.
     """
-    given = rules_files((*files, *rules))
+    given = [] if (*files, *rules) == (SHIPPED,) else rules_files((*files, *rules))
+    if not given and not files:
+        fail(
+            USAGE,
+            "no file to check: write `mailverdict check my-rules.yaml`, or `mailverdict check shipped` for the shipped "
+            "rules alone",
+        )
     found = _found(given, clock(now))
     if form == "text":
         _print(found, given)
@@ -82,7 +93,7 @@ def _found(files: Sequence[str], now: datetime) -> list[Finding]:
         fail(UNAVAILABLE, str(error))
     from policy.rules.proof.check import check  # the prover, when there is something to prove
 
-    with _patience(policy):
+    with patience(policy):
         return check(policy, now=now)
 
 
@@ -100,7 +111,7 @@ def _print(found: Sequence[Finding], files: Sequence[str]) -> None:
 
 
 @contextmanager
-def _patience(policy: Policy) -> Iterator[None]:
+def patience(policy: Policy) -> Iterator[None]:
     """Tell a person at a terminal what takes so long."""
     if len(policy.rules) <= _MANY or not sys.stderr.isatty():
         yield

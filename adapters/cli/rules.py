@@ -1,18 +1,32 @@
 """`mailverdict rules`: what is in force and where each value comes from, and small edits of an operator's file."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from adapters.cli.common import FINDINGS, UNAVAILABLE, USAGE, fail, format_option, rules_files, rules_option, safe
+from adapters.cli.common import (
+    FINDINGS,
+    UNAVAILABLE,
+    USAGE,
+    clock,
+    fail,
+    format_option,
+    rules_files,
+    rules_option,
+    safe,
+)
 from policy import Policy, RulesError, RulesUnreadable, load_policy
 from policy.address import parse_domain
 from policy.rules.policy import Place
 from policy.rules.reading import near
+
+if TYPE_CHECKING:
+    from adapters.cli.rules_file import Edited
 
 T = TypeVar("T")
 
@@ -124,7 +138,8 @@ def set_command(  # noqa: PLR0917 - click's signature
     from policy.rules.editing.edits import set_value
 
     said = f"`{path}` of rule `{rule_id}` is set to `{value}`"
-    _edit(file, rules, lambda text, below: set_value(text, rule_id, path, value, below), said, form, dry_run=dry_run)
+    edited = _edited(file, rules, lambda text, lower: set_value(text, rule_id, path, value, _ids(lower)))
+    _finish(edited, said, form, dry_run=dry_run)
 
 
 @rules_group.command("unset", epilog="\b\nExample:\n  mailverdict rules unset my-rules.yaml blocked then.alert")
@@ -134,10 +149,18 @@ def set_command(  # noqa: PLR0917 - click's signature
 @_edit_options
 def unset_command(file: str, rule_id: str, path: str, rules: tuple[str, ...], form: str, dry_run: bool) -> None:
     """Take PATH of the rule ID away in FILE."""
+    from adapters.cli.rules_file import lacking, now_as_below
     from policy.rules.editing.edits import unset_value
 
-    said = f"`{path}` of rule `{rule_id}` is no longer set"
-    _edit(file, rules, lambda text, below: unset_value(text, rule_id, path, below), said, form, dry_run=dry_run)
+    keys = tuple(path.split("."))
+
+    def edit(text: str, lower: Policy) -> str:
+        return unset_value(text, rule_id, path, _ids(lower), lacking(lower, keys))
+
+    edited = _edited(file, rules, edit)
+    again = now_as_below(edited, rule_id, keys)
+    said = f"is as the rule in {again} has it again" if again else f"of rule `{rule_id}` is no longer set"
+    _finish(edited, f"`{path}` {said}", form, dry_run=dry_run)
 
 
 @rules_group.command("disable", epilog="\b\nExample:\n  mailverdict rules disable my-rules.yaml greylisted")
@@ -149,7 +172,8 @@ def disable_command(file: str, rule_id: str, rules: tuple[str, ...], form: str, 
     from policy.rules.editing.edits import disable
 
     said = f"rule `{rule_id}` is disabled"
-    _edit(file, rules, lambda text, below: disable(text, rule_id, below), said, form, dry_run=dry_run)
+    edited = _edited(file, rules, lambda text, lower: disable(text, rule_id, _ids(lower)))
+    _finish(edited, said, form, dry_run=dry_run)
 
 
 @rules_group.command("enable", epilog="\b\nExample:\n  mailverdict rules enable my-rules.yaml greylisted")
@@ -161,11 +185,20 @@ def enable_command(file: str, rule_id: str, rules: tuple[str, ...], form: str, d
     from policy.rules.editing.edits import enable
 
     said = f"rule `{rule_id}` is no longer disabled"
-    _edit(file, rules, lambda text, _: enable(text, rule_id), said, form, dry_run=dry_run)
+    edited = _edited(file, rules, lambda text, lower: enable(text, rule_id, _ids(lower)))
+    _finish(edited, said, form, dry_run=dry_run)
+
+
+class _Adding(click.Command):
+    """A command of which an argument may be a rule as it stands in a list, `- id: ...`, which is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"\n{each}" if each.startswith(("- ", "-\n")) else each for each in args])
 
 
 @rules_group.command(
     "add",
+    cls=_Adding,
     epilog="""\b
 Examples:
   mailverdict rules add my-rules.yaml "{id: wait, when: {code: 4yz}, then: {action: retry}}"
@@ -190,46 +223,68 @@ def add_command(  # noqa: PLR0913, PLR0917 - click's signature
         fail(USAGE, "the rule on standard input is not UTF-8")
     where = f" for {domain or provider}" if domain or provider else ""
 
-    def edit(old: str, _: frozenset[str]) -> str:
+    def edit(old: str, _: Policy) -> str:
         return add_rule(old, text, domain=domain, provider=provider, before=before)
 
-    _edit(file, rules, edit, f"a rule is added{where}", form, dry_run=dry_run)
+    _finish(_edited(file, rules, edit), f"a rule is added{where}", form, dry_run=dry_run)
 
 
-def _edit(
-    file: str,
-    rules: Sequence[str],
-    edit: Callable[[str, frozenset[str]], str],
-    said: str,
-    form: str,
-    *,
-    dry_run: bool,
-) -> None:
-    """Edit a rules file's text, check it among the others and write it; what is wrong leaves it as it was."""
-    from adapters.cli.rules_file import others_around, replace_file
+def _ids(policy: Policy) -> frozenset[str]:
+    return frozenset(rule.ref.id for layer in policy.layers for rule in layer.rules)
+
+
+def _edited(file: str, rules: Sequence[str], edit: Callable[[str, Policy], str]) -> "Edited":
+    """Edit a rules file's text and load it among the others; what is wrong ends the command."""
+    from adapters.cli.rules_file import Edited, others_around
     from policy.rules.editing.edits import EditError
     from policy.rules.source import RulesFile, build_policy
     from policy.yamlfile import Problem, read_yaml
 
     below, content, above = _checked(lambda: others_around(file, rules_files(rules)))
     problems: list[Problem] = []
-    read_yaml(content, file, problems)
+    if read_yaml(content, file, problems) is None and not problems:
+        init = f"mailverdict init --force {shlex.quote(file)}"
+        fail(FINDINGS, f"{file}: empty-file: the file says nothing; start with `mailverdict: 1`, or with `{init}`")
     if problems:
         _mistakes(problems)
     lower = _checked(lambda: build_policy(below))
-    ids = frozenset(rule.ref.id for layer in lower.layers for rule in layer.rules)
     text = content.decode()
     try:
-        new = edit(text, ids)
+        new = edit(text, lower)
     except EditError as error:
         fail(USAGE, f"{safe(file)}: {error}")
-    _checked(lambda: build_policy([*below, RulesFile(file, new.encode()), *above]))
-    if not dry_run and new != text:
+    policy = _checked(lambda: build_policy([*below, RulesFile(file, new.encode()), *above]))
+    before = (*below, RulesFile(file, content), *above)
+    return Edited(file=file, old=text, new=new, before=before, lower=lower, policy=policy)
+
+
+def _finish(edited: "Edited", said: str, form: str, *, dry_run: bool) -> None:
+    """Write what was edited, and say what it is now and which errors it has that were not there before."""
+    from adapters.cli.rules_file import replace_file
+
+    if edited.new != edited.old and not dry_run:
         try:
-            replace_file(Path(file), new.encode())
+            replace_file(Path(edited.file), edited.new.encode())
         except OSError as error:
-            fail(UNAVAILABLE, f"`{safe(file)}` cannot be written: {error.strerror or error}")
-    _tell(file, text, new, said, form, dry_run=dry_run)
+            fail(UNAVAILABLE, f"`{safe(edited.file)}` cannot be written: {error.strerror or error}")
+    _tell(edited.file, edited.old, edited.new, said, form, dry_run=dry_run)
+    if edited.new != edited.old:
+        _warn(edited, dry_run=dry_run)
+
+
+def _warn(edited: "Edited", *, dry_run: bool) -> None:
+    from adapters.cli.checking import patience
+    from adapters.cli.findings import lines
+    from adapters.cli.rules_file import brought
+
+    with patience(edited.policy):
+        errors = list(brought(edited, now=clock(None)))
+    if errors:
+        what = f"{len(errors)} error{'s' if len(errors) > 1 else ''} that `mailverdict check` did not find before"
+        click.echo(f"mailverdict: the edit {'would bring' if dry_run else 'is made, and brings'} {what}:", err=True)
+    for each in errors:
+        for line in lines(each, [file.name for file in edited.before]):
+            click.echo(line, err=True)
 
 
 def _tell(file: str, old: str, new: str, said: str, form: str, *, dry_run: bool) -> None:

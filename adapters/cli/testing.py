@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,10 +21,11 @@ from adapters.cli.common import (
     safe,
     the_policy,
 )
-from policy.rules.source import RulesFile
+from policy import RulesUnreadable
+from policy.rules.source import RulesFile, content_of
 from policy.testing.cases import Case, Failure, cases_in, failure
 from policy.testing.examples import tried_examples
-from policy.yamlfile import SIZE_LIMIT, Problem, read_yaml
+from policy.yamlfile import Problem, read_yaml
 from policy.yamlfile import Sequence as SequenceNode
 
 _SHOWN = 2000  # characters of a line
@@ -97,10 +97,9 @@ def _sorted(files: Sequence[str]) -> _Given:
 
 def _content(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as stream:
-            return stream.read(SIZE_LIMIT + 1)
-    except OSError as error:
-        fail(UNAVAILABLE, f"file `{path}` cannot be read: {error.strerror or error}")
+        return content_of(path, what="file")
+    except RulesUnreadable as error:
+        fail(UNAVAILABLE, str(error))
 
 
 def _print(failed: Sequence[Failure], examples: int, cases: int) -> None:

@@ -107,6 +107,7 @@ def _domains(report: Report, node: Node) -> dict[str, Block] | None:
     names = [domain(report, key) for key, _ in node.items]
     own = {name: fields_of(value) for name, (_, value) in zip(names, node.items, strict=True)}
     scoped: dict[str, Block] = {}
+    first: dict[str, Scalar] = {}
     for name, (key, value) in zip(names, node.items, strict=True):
         wider = [own[each] for each in parents(name) if each in own]
         known = {
@@ -114,9 +115,12 @@ def _domains(report: Report, node: Node) -> dict[str, Block] | None:
             for kind, names in report.known.items()
         }
         said = block(evolve(report, known=known), value)
-        if name in scoped:
-            report.problem(key, "duplicate-key", f"domain {shown(key)} stands already above, as `{name}`")
-        elif name is not None and said is not None:
+        if name is None:
+            continue
+        if first.setdefault(name, key) is not key:
+            message = f"domain {shown(key)} stands already in line {first[name].line}, as {shown(first[name])}"
+            report.problem(key, "duplicate-key", message)
+        elif said is not None:
             scoped[name] = said
     return scoped
 
@@ -153,6 +157,9 @@ def read_layer(node: Node | None, file: str, problems: list[Problem], below: Nam
         if not problems:
             problems.append(Problem(file, 1, 1, "empty-file", "the file says nothing; start with `mailverdict: 1`"))
         return Layer(file=file)
+    if _is_of_cases(node):
+        report.problem(node, "bad-type", "this is a list of cases, not a rules file; try it with `mailverdict test`")
+        return Layer(file=file)
     found = fields(report, node, "a rules file", FILE)
     report.known = {
         "schedule": below.schedules | _names_in(found.get("schedules")),
@@ -172,6 +179,11 @@ def read_layer(node: Node | None, file: str, problems: list[Problem], below: Nam
     _check_overrides(report, layer)
     _check_providers(report, found.get("providers"), layer, below)
     return layer
+
+
+def _is_of_cases(node: Node) -> bool:
+    """A list in which something is given: what `mailverdict test` reads."""
+    return isinstance(node, Sequence) and any("given" in fields_of(each) for each in node.items)
 
 
 def _names_in(node: Node | None) -> frozenset[str]:

@@ -3,20 +3,34 @@
 What needs the space of all inputs is in `policy.rules.proof`.
 """
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from policy.matching import Pattern
+from policy.reply import parse_reply
 from policy.retry import Schedule
+from policy.rules.conditions import code_matches
 from policy.rules.finding import Finding, Level
-from policy.rules.layer import EVERYONE, Block, Layer
+from policy.rules.layer import EVERYONE, Block, Layer, Where
 from policy.rules.policy import Policy
 from policy.rules.proof.patterns import Verdict, verdict
-from policy.rules.rule import Condition, Rule
+from policy.rules.rule import Condition, Example, Rule
 from policy.text import clean, searchable
-from policy.yamlfile import Mapping, Node, Problem, Sequence
+from policy.yamlfile import Mapping as MappingNode
+from policy.yamlfile import Node, Problem, Sequence
 
 _STEPS = 1000  # attempts of one message that are still a schedule; RFC 5321 4.5.4.1 comes to some 200
+_NARROW = ("domain", "provider", "mx", "sender_domain", "stream", "tag")  # conditions that speak of some mail only
+
+# How a pattern begins that asks for a reply code or an enhanced status: `^550`, `(5[0-9]{2}|421)-`, `5\.7\.\d+`.
+_DIGIT = r"(?:[0-9]|\\d|\[0-9\])"
+_FEW = rf"{_DIGIT}(?:{_DIGIT}|[+*?]|\{{[0-9,]+\}})*"
+_DOT = r"(?:\\?\.|\[\.\])"
+_BEFORE = r"(?:\(\?[a-zA-Z]+\)|\(\?:|\\?\(|\\\[|#|\^|\\[Ab]|\\s[*+?]?| )*"
+_CODE_FIRST = re.compile(rf"{_BEFORE}(?:[2-5]|\[[2-5-]+\])(?:{_DIGIT}{{2}}|{_DIGIT}\{{2\}})(?!{_DIGIT}|[+*?{{])")
+_STATUS_FIRST = re.compile(rf"{_BEFORE}(?:[245]|\[[245]+\]|\\d){_DOT}{_FEW}{_DOT}{_FEW}(?!{_DOT}?{_DIGIT})")
 
 
 def lint(policy: Policy, *, now: datetime) -> Iterator[Finding]:
@@ -45,7 +59,7 @@ def place_of(rule: Rule, *path: str) -> tuple[str, int, int]:
 def node_at(node: Node | None, *path: str) -> Node | None:
     """What stands under a path of keys; None when nothing does."""
     for step in path:
-        if not isinstance(node, Mapping):
+        if not isinstance(node, MappingNode):
             return None
         node = next((value for key, value in node.items if key.text == step), None)
     return node
@@ -95,19 +109,45 @@ def _providers(policy: Policy, number: int) -> Iterator[Finding]:
 
 
 def _takeovers(policy: Policy, number: int) -> Iterator[Finding]:
-    """A rule for one domain that takes a rule of a lower file away from everyone."""
+    """A rule for some mail only that takes a rule of a lower file away from all mail."""
     layer = policy.layers[number]
     below = {rule.ref.id: rule for lower in policy.layers[number + 1 :] for rule in lower.everyone.rules}
+    above = [rule for upper in policy.layers[: number + 1] for rule in upper.everyone.rules]
     for where, block in layer.blocks:
-        for rule in block.rules if where != EVERYONE else ():
+        for rule in block.rules:
             lower = below.get(rule.ref.id)
-            if lower is not None:
-                scope = where.domain or where.provider
+            some = "" if lower is None else _some_only(where, rule, lower)
+            if lower is not None and some and not any(_takes_all(other, lower) for other in above):
                 says = (
-                    f"rule `{rule.ref.id}` is for `{scope}` only, but has the id of {lower.ref}, which is so taken "
-                    "away from everyone; give it another id, or use `override`"
+                    f"rule `{rule.ref.id}` is for {some} only, but has the id of {lower.ref}, which is so taken "
+                    "away from everyone; give it another id, or use `override` in the scope of a domain or provider"
                 )
                 yield _finding(place_of(rule), "takes-away", says)
+
+
+def _some_only(where: Where, rule: Rule, lower: Rule) -> str:
+    """For what a rule is that takes the place of a lower one, in words; empty when it is as much for everyone."""
+    if where != EVERYONE:
+        return f"`{where.domain or where.provider}`"
+    before = {each.key for each in lower.when}
+    return " and ".join(f"some `{each.key}`" for each in rule.when if each.key in _NARROW and each.key not in before)
+
+
+def _takes_all(rule: Rule, lower: Rule) -> bool:
+    """Does a rule for everyone surely decide all that a lower one did?"""
+    asked = {each.key: each.values for each in lower.when}
+    return not rule.observing and rule.expires is None and all(_asks_no_more(each, asked) for each in rule.when)
+
+
+def _asks_no_more(condition: Condition, asked: Mapping[str, tuple[Any, ...]]) -> bool:
+    values = asked.get(condition.key, ())
+    if condition.key == "code":
+        return bool(values) and all(any(_has_codes(own, each) for own in condition.values) for each in values)
+    return bool(values) and all(each in condition.values for each in values)
+
+
+def _has_codes(wide: str, narrow: str) -> bool:
+    return all(code_matches(wide, end) for end in narrow.split("-"))
 
 
 def _idle(layer: Layer, made: Collection[str]) -> Iterator[Finding]:
@@ -128,7 +168,7 @@ def _expired(rule: Rule, now: datetime) -> Iterator[Finding]:
 def _texts(rule: Rule) -> Iterator[Finding]:
     for path, condition in _conditions(rule):
         for number, value in enumerate(condition.values):
-            says = _text_says(condition.key, value)
+            says = _text_says(condition.key, value) or _code_says(condition.key, value, rule)
             if says:
                 node = node_at(rule.node, *path)
                 item = node.items[number] if isinstance(node, Sequence) and number < len(node.items) else node
@@ -159,3 +199,36 @@ def _text_says(key: str, value: Any) -> tuple[str, str] | None:
         if known is Verdict.ALWAYS:
             return "always-found", f"pattern `{shown}` is found in every text: leave it out"
     return None
+
+
+def _code_says(key: str, value: Any, rule: Rule) -> tuple[str, str] | None:
+    """Code and status are taken off a reply, so words rarely have them; an example that does shows otherwise."""
+    examples = (*rule.examples, *rule.counterexamples)
+    if key not in ("text", "pattern") or any(_is_found(value, each) for each in examples):
+        return None
+    said = value if isinstance(value, str) else value.pattern
+    wanted = _taken_off(said) if isinstance(value, str) else _asked_first(said)
+    if not wanted:
+        return None
+    use = " and ".join(f"`{each}`" for each in wanted)
+    return "code-in-text", (
+        f"`{clean(said, limit=60)}` can hardly be found: the reply code and the enhanced status are taken off before "
+        f"rules see the text; use {use}"
+    )
+
+
+def _taken_off(phrase: str) -> list[str]:
+    """What the reader of replies takes off a phrase, by the conditions that ask for it."""
+    reply = parse_reply(clean(phrase))
+    status = reply.stated or (parse_reply(clean(f"550 {phrase}")).stated if reply.code is None else None)
+    return [key for key, found in (("code", reply.code), ("enhanced", status)) if found]
+
+
+def _asked_first(pattern: str) -> list[str]:
+    """The same of a pattern, by how it begins."""
+    return [key for key, first in (("code", _CODE_FIRST), ("enhanced", _STATUS_FIRST)) if first.match(pattern)]
+
+
+def _is_found(value: str | Pattern, example: Example) -> bool:
+    text = parse_reply(dict(example.said).get("reply", "")).searchable
+    return value in text if isinstance(value, str) else value.found(text)

@@ -51,7 +51,7 @@ def load_policy(paths: str | Path | Sequence[str | Path] = ()) -> Policy:
         RulesUnreadable: when a file cannot be read.
     """
     several = (paths,) if isinstance(paths, str | Path) else paths
-    return build_policy([_operator_file(path) for path in several])
+    return build_policy([RulesFile(str(path), content_of(path)) for path in several])
 
 
 def build_policy(files: Sequence[RulesFile]) -> Policy:
@@ -122,12 +122,25 @@ def _layer(file: RulesFile, problems: list[Problem], below: Names) -> Layer:
     return layer
 
 
-def _operator_file(path: str | Path) -> RulesFile:
+def content_of(path: str | Path, *, what: str = "rules file") -> bytes:
+    """Return what a file says, cut just past the size that any may have.
+
+    Args:
+        what: how messages call the file.
+
+    Raises:
+        RulesUnreadable: when it cannot be read, or would be waited for without end.
+    """
+    if str(path) == "-":
+        raise RulesUnreadable(f"{what} `-` cannot be read: for standard input write `/dev/stdin`")
     try:
+        # To open a FIFO waits for a writer. Those of the shell, `/dev/stdin` and `<(...)`, have theirs.
+        if not Path(path).is_relative_to("/dev") and Path(path).is_fifo():
+            raise RulesUnreadable(f"{what} `{path}` cannot be read: it is a FIFO, not a file")
         with Path(path).open("rb") as file:
-            return RulesFile(str(path), file.read(SIZE_LIMIT + 1))
+            return file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        raise RulesUnreadable(f"rules file `{path}` cannot be read: {error.strerror or error}") from None
+        raise RulesUnreadable(f"{what} `{path}` cannot be read: {error.strerror or error}") from error
 
 
 def shipped_file() -> RulesFile:

@@ -132,6 +132,11 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
             "The text or pattern cannot occur in what rules see: one line, small letters, no mail addresses.",
             "Take words that stand beside the address.",
         ),
+        "code-in-text": Meaning(
+            "The text or pattern asks for a reply code or an enhanced status, and both are taken off before rules see "
+            "the text: it can hardly be found.",
+            "Ask with `code` or `enhanced`; where a number is meant that does stand in the words, an example shows it.",
+        ),
         "always-found": Meaning("The pattern is found in every text.", "Leave it out, or make it say more."),
         "expired-rule": Meaning("The rule has not held since the day named.", "Take it out, or give it more time."),
         "idle-override": Meaning(
@@ -139,8 +144,9 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
             "Take the override out, or what takes the rule out.",
         ),
         "takes-away": Meaning(
-            "A rule for one scope has the id of a lower file's rule, which is so taken away from everyone.",
-            "Give it another id, or use `override` in that scope.",
+            "A rule for one scope, or for some mail only, has the id of a lower file's rule, which is so taken away "
+            "from everyone.",
+            "Give it another id, or use `override` in the scope of a domain or provider.",
         ),
         "provider-never-matches": Meaning(
             "All hosts and domains of the provider belong to others, so it never matches.",

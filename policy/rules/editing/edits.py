@@ -6,7 +6,9 @@ everyone is written so; what a domain's or a provider's block overrides or disab
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as Map
+from typing import Any
 
 from policy.address import parse_domain
 from policy.rules.editing.entries import with_item, with_word, without_word, words_at
@@ -24,7 +26,8 @@ from policy.rules.editing.rules_text import (
 from policy.rules.editing.splice import drop, put
 from policy.rules.editing.tree import Address
 from policy.rules.editing.written import Value, keyed, read_rule, read_value, scalar, words
-from policy.rules.reading import near
+from policy.rules.reading import near, schema_of
+from policy.rules.rule_reader import RULE
 from policy.text import clean
 from policy.yamlfile import Mapping, Scalar, plain
 
@@ -68,27 +71,43 @@ def set_value(text: str, rule_id: str, path: str, value: str, below: frozenset[s
     return put(source, (*entry, "set", *keys), new)
 
 
-def unset_value(text: str, rule_id: str, path: str, below: frozenset[str] = frozenset()) -> str:
-    """Return `text` without `path` of a rule.
+def unset_value(
+    text: str,
+    rule_id: str,
+    path: str,
+    below: frozenset[str] = frozenset(),
+    lacking: frozenset[str] = frozenset(),
+) -> str:
+    """Return `text` without `path` of a rule; what is not there is left as it is.
 
     What the file itself says, in a rule or in `override`, is taken out. When it says nothing of the path, and the rule
     is one of a lower file, the path is put into `unset` of its override.
 
+    Args:
+        below: ids of the rules of lower files.
+        lacking: those of them that do not have the path, so that there is nothing to unset.
+
     Raises:
-        EditError: when there is no such rule, or it has no such key.
+        EditError: when there is no such rule, or no rule can have such a key.
     """
     source, keys = read_text(text), _keys(path)
     address = rule_address(source, rule_id)
     if address is not None:
-        if source.at((*address, *keys)) is None:
+        if source.at((*address, *keys)) is not None:
+            return drop(source, (*address, *keys))
+        if not _is_known(keys):
             raise EditError(f"rule `{rule_id}` has no `{path}`{near(path, _paths(source, address))}")
-        return drop(source, (*address, *keys))
+        return text
     _check_below(source, rule_id, below)
     entry = _override_of(source, rule_id)
+    if entry is not None and source.at((*entry, "set", *keys)) is not None:
+        return _without_set(source, entry, keys)
+    if not _is_known(keys):
+        raise EditError(f"no rule has a `{path}`{near(path, _KNOWN)}")
+    if rule_id in lacking:
+        return text
     if entry is None:
         return _with_override(source, rule_id, keyed(("unset",), words(path)))
-    if source.at((*entry, "set", *keys)) is not None:
-        return _without_set(source, entry, keys)
     return with_word(source, (*entry, "unset"), path)
 
 
@@ -108,16 +127,19 @@ def disable(text: str, rule_id: str, below: frozenset[str]) -> str:
     return with_word(source, _DISABLE, rule_id)
 
 
-def enable(text: str, rule_id: str) -> str:
+def enable(text: str, rule_id: str, below: frozenset[str] = frozenset()) -> str:
     """Return `text` with a rule no longer in its list `disable`; an empty list goes, too.
 
+    Args:
+        below: ids of the rules of lower files.
+
     Raises:
-        EditError: when it is not in the list.
+        EditError: when there is no such rule.
     """
     source = read_text(text)
-    if rule_id not in words_at(source, _DISABLE):
-        shown = clean(rule_id, limit=60)
-        raise EditError(f"rule `{shown}` is not disabled in this file{near(shown, words_at(source, _DISABLE))}")
+    known = {*below, *words_at(source, _DISABLE), *(id_ for _, id_ in rules_of(source))}
+    if rule_id not in known:
+        raise unknown_rule(rule_id, known)
     while rule_id in words_at(source, _DISABLE):
         text = without_word(source, _DISABLE, rule_id)
         source = read_text(text)
@@ -163,6 +185,23 @@ def _keys(path: str) -> Path:
 def _check_below(source: RulesText, rule_id: str, below: frozenset[str]) -> None:
     if rule_id not in below:
         raise unknown_rule(rule_id, below | {id_ for _, id_ in rules_of(source)})
+
+
+def _is_known(keys: Path) -> bool:
+    """Does the language have such a key in a rule?"""
+    return ".".join(keys) in _KNOWN
+
+
+def _paths_in(schema: Map[str, Any], before: str = "") -> Iterator[str]:
+    """The paths of all keys that a schema knows, also where a value may be of several kinds."""
+    for key, inner in schema.get("properties", {}).items():
+        yield f"{before}{key}"
+        yield from _paths_in(inner, f"{before}{key}.")
+    for each in schema.get("anyOf", ()):
+        yield from _paths_in(each, before)
+
+
+_KNOWN = frozenset(_paths_in(schema_of(RULE)))
 
 
 def _paths(source: RulesText, address: Address) -> list[str]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -27,8 +28,43 @@ KEYS = ["file", "line", "column", "code", "message", "level", "witness", "by"]
 
 
 def test_the_shipped_rules_have_no_mistakes(run: Run, document: Document) -> None:
-    assert run("check").stderr == "no mistakes\n"
-    assert document("check") == []
+    assert run("check", "shipped").stderr == "no mistakes\n"
+    assert document("check", "shipped") == []
+    Path("bad.yaml").write_text(MISTAKES)
+    assert run("check", "shipped", env={"MAILVERDICT_RULES": "bad.yaml"}).stderr == "no mistakes\n"
+
+
+def test_to_check_no_file_at_all_is_a_usage_error_that_names_what_to_write(run: Run) -> None:
+    result = run("check", status=2)
+    assert result.stdout == ""
+    assert "`mailverdict check my-rules.yaml`" in result.stderr
+    assert "`mailverdict check shipped`" in result.stderr
+    assert run("check", status=2, env={"MAILVERDICT_RULES": ""}).stderr == result.stderr
+
+
+def test_a_file_of_cases_is_sent_to_the_command_that_tries_it(run: Run) -> None:
+    Path("cases.yaml").write_text("- given: {reply: '550 no'}\n  want: {action: bounce}\n")
+    said = "cases.yaml:1:1: bad-type: this is a list of cases, not a rules file; try it with `mailverdict test`\n"
+    assert run("check", "cases.yaml", status=1).stdout == said
+    Path("list.yaml").write_text("- a\n")
+    assert "must be a map, not a list" in run("check", "list.yaml", status=1).stdout
+
+
+@pytest.mark.parametrize("words", [("check",), ("test",), ("rules", "disable"), ("decide", "550 no", "--rules")])
+def test_a_fifo_is_refused_and_nobody_waits_for_a_writer(command: Callable[..., Any], words: tuple[str, ...]) -> None:
+    os.mkfifo("pipe")
+    more = ("blocked",) if words[0] == "rules" else ()
+    assert b"`pipe` cannot be read: it is a FIFO, not a file" in command(*words, "pipe", *more, status=3).stderr
+
+
+def test_rules_on_standard_input_are_called_by_its_name(command: Callable[..., Any], run: Run) -> None:
+    for words in (("check", "-"), ("decide", "550 no", "--rules", "-"), ("rules", "show", "--rules", "-")):
+        said = "mailverdict: rules file `-` cannot be read: for standard input write `/dev/stdin`\n"
+        assert run(*words, status=3).stderr == said
+    assert command("check", "/dev/stdin", input=b"mailverdict: 1\n").stderr == b"no mistakes\n"
+    assert (
+        b"/dev/stdin:2:1: unknown-key" in command("check", "/dev/stdin", input=b"mailverdict: 1\na: b", status=1).stdout
+    )
 
 
 MISTAKES = """\
@@ -298,7 +334,7 @@ def test_sarif_has_a_rule_a_code_and_the_witness(run: Run, careless: str) -> Non
     (run_,) = log["runs"]
     assert [each["id"] for each in run_["tool"]["driver"]["rules"]] == ["unreachable-rule", "law-2-yes", "law-2-data"]
     assert run_["results"][0]["properties"]["witness"]["reply"] == "550"
-    assert json.loads(run("check", "--format", "sarif").stdout)["runs"][0]["results"] == []
+    assert json.loads(run("check", "shipped", "--format", "sarif").stdout)["runs"][0]["results"] == []
 
 
 def test_colour_is_for_terminals_only_and_never_with_no_color(careless: str, monkeypatch: pytest.MonkeyPatch) -> None:

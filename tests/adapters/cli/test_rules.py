@@ -213,11 +213,14 @@ MISTAKES = [
     (("add", "mine.yaml", "{id: new, then: {action: hold}}", "--provider", "nobody"), 1, "unknown-provider"),
     (("set", "mine.yaml", "over-qouta", "then.alert", "x"), 2, "did you mean `over-quota`?"),
     (("set", "mine.yaml", "over-quota", "id", "x"), 2, "cannot be changed"),
-    (("unset", "mine.yaml", "ours", "then.alert"), 2, "has no `then.alert`"),
+    (("unset", "mine.yaml", "ours", "then.alrt"), 2, "has no `then.alrt`"),
+    (("unset", "mine.yaml", "blocked", "then.alrt"), 2, "no rule has a `then.alrt`; did you mean `then.alert`?"),
     (("disable", "mine.yaml", "ours"), 2, "stands in this file"),
-    (("enable", "mine.yaml", "blocked"), 2, "is not disabled"),
+    (("enable", "mine.yaml", "blokced"), 2, "did you mean `blocked`?"),
     (("add", "mine.yaml", "nonsense"), 2, "a rule is a map"),
     (("set", "none.yaml", "ours", "note", "x"), 3, "`none.yaml` cannot be read"),
+    (("disable", "no file.yaml", "blocked"), 3, "; `mailverdict init 'no file.yaml'` writes one to start from"),
+    (("set", "-", "ours", "note", "x"), 3, "`-` is standard input: an edit needs a file"),
     (("set", "mine.yaml", "ours", "note", "x", "--rules", "none.yaml"), 3, "`none.yaml` cannot be read"),
 ]
 
@@ -236,7 +239,9 @@ def test_a_mistake_is_said_and_leaves_the_file_as_it_was(
 @pytest.mark.parametrize(("content", "said"), [(b"rules: [", "not-yaml"), (b"\xff", "not-utf-8"), (b"", "empty-file")])
 def test_a_file_that_is_no_rules_file_is_told_with_its_mistakes(run: Run, content: bytes, said: str) -> None:
     Path("bad.yaml").write_bytes(content)
-    assert said in run("rules", "disable", "bad.yaml", "blocked", status=1).stderr or content == b""
+    refused = run("rules", "disable", "bad.yaml", "blocked", status=1).stderr
+    assert said in refused
+    assert ("`mailverdict init --force bad.yaml`" in refused) == (content == b"")
     assert said in run("rules", "show", "--rules", "bad.yaml", status=1).stderr
     assert Path("bad.yaml").read_bytes() == content
 
@@ -290,6 +295,78 @@ def test_an_edit_that_changes_nothing_writes_nothing(run: Run, mine: Path) -> No
     said = run("rules", "set", "mine.yaml", "over-quota", "then.alert", "ops").stdout
     assert said == "mine.yaml: nothing to change\n"
     assert mine.stat().st_ino == inode
+
+
+ABSENT = [
+    ("unset", "mine.yaml", "ours", "then.alert"),
+    ("unset", "mine.yaml", "greylisted", "then.alert"),
+    ("enable", "mine.yaml", "blocked"),
+    ("enable", "mine.yaml", "ours"),
+]
+
+
+@pytest.mark.parametrize("words", ABSENT)
+def test_to_take_away_what_is_not_there_changes_nothing_and_is_no_mistake(
+    run: Run, mine: Path, words: tuple[str, ...]
+) -> None:
+    assert run("rules", *words).output == "mine.yaml: nothing to change\n"
+    assert mine.read_bytes() == MINE.encode()
+
+
+@pytest.mark.parametrize(
+    "words", [("disable", "mine.yaml", "blocked"), ("unset", "mine.yaml", "blocked", "then.alert")]
+)
+def test_an_edit_made_twice_is_made_once(run: Run, mine: Path, words: tuple[str, ...]) -> None:
+    run("rules", *words)
+    once = mine.read_bytes()
+    assert run("rules", *words).output == "mine.yaml: nothing to change\n"
+    assert mine.read_bytes() == once
+
+
+def test_to_unset_an_override_says_what_is_in_force_now(run: Run, mine: Path) -> None:
+    said = run("rules", "unset", "mine.yaml", "over-quota", "then.alert").stdout
+    origin = re.fullmatch(r"mine.yaml: `then.alert` is as the rule in (.*) has it again\n", said)
+    assert origin is not None
+    (rule,) = (each for each in load_policy("mine.yaml").rules if each.ref.id == "over-quota")
+    assert origin[1] == f"{rule.ref.file}:{rule.ref.line}"
+    assert "is no longer set" in run("rules", "unset", "mine.yaml", "ours", "when.code").stdout
+    assert "is no longer set" in run("rules", "unset", "mine.yaml", "blocked", "then.alert").stdout
+
+
+WARNED = "mailverdict: the edit {}, and brings 2 errors that `mailverdict check` did not find before:"
+ODD_YES = '{id: odd-yes, when: {code: "250", stream: otp}, then: {action: bounce}}'
+
+
+def test_an_edit_is_made_and_the_errors_that_it_brings_are_told_once(run: Run, mine: Path) -> None:
+    result = run("rules", "add", "mine.yaml", ODD_YES)
+    assert result.stdout == "mine.yaml: a rule is added\n"
+    head, *told = result.stderr.splitlines()
+    assert head == WARNED.format("is made")
+    assert [line.split(": ")[1] for line in told if not line.startswith(" ")] == ["law-2-yes", "law-2-data"]
+    assert "odd-yes" in mine.read_text()
+    assert run("check", "mine.yaml", status=1).stdout.startswith(told[0])
+    # Those that were there before are not told again, though their lines have moved.
+    assert run("rules", "disable", "mine.yaml", "greylisted").stderr == ""
+    assert run("rules", "add", "mine.yaml", "{id: first, then: {action: hold}}", "--before", "odd-yes").stderr == ""
+    second = run("rules", "add", "mine.yaml", ODD_YES.replace("odd", "odder"), "--before", "first").stderr
+    assert "rule `odder-yes`" in second
+    assert "rule `odd-yes`" not in second
+
+
+def test_a_dry_run_tells_the_errors_that_the_edit_would_bring(run: Run, mine: Path) -> None:
+    result = run("rules", "add", "mine.yaml", ODD_YES, "--dry-run")
+    assert result.stderr.startswith("mailverdict: the edit would bring 2 errors ")
+    assert mine.read_bytes() == MINE.encode()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["- id: new\n  then: {action: hold}", "- {id: new, then: {action: hold}}", "-\n  id: new\n  then: {action: hold}"],
+)
+def test_a_rule_may_be_given_as_it_stands_in_a_list(run: Run, mine: Path, rule: str) -> None:
+    run("rules", "add", "mine.yaml", rule, "--domain", "example.org")
+    assert [each.ref.id for each in load_policy("mine.yaml").rules if each.ref.file == "mine.yaml"] == ["ours", "new"]
+    assert "No such option" in run("rules", "add", "mine.yaml", "-x", status=2).stderr
 
 
 def test_programs_are_told_what_changed(document: Document, mine: Path) -> None:

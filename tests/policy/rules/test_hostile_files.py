@@ -98,6 +98,16 @@ def test_neither_a_mark_nor_other_line_ends_move_a_place(mark: str, line_end: st
     assert place(problem) == "4:24: unknown-key"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("Example.ORG", "example.org"), ("bücher.example", "xn--bcher-kva.example")]
+)
+def test_a_domain_spelt_twice_is_told_with_the_spelling_that_stood_above(first: str, second: str) -> None:
+    for above, below in ((first, second), (second, first)):
+        (found,) = problems(f"mailverdict: 1\ndomains:\n  {above}: {{}}\n  {below}: {{}}\n")
+        assert place(found) == "4:3: duplicate-key"
+        assert found.message == f"domain `{below}` stands already in line 3, as `{above}`"
+
+
 def test_a_duplicate_key_keeps_the_first_and_hides_no_other_mistake() -> None:
     found = problems("mailverdict: 1\nrules: [{id: a, then: {action: hard-bonce}}]\nrules: []\ndisable: [b]\n")
     assert [place(each) for each in found] == ["2:32: unknown-value", "3:1: duplicate-key", "4:11: unknown-rule"]

@@ -1,5 +1,6 @@
 """Layers and scopes: which of many rules decides, and that what an operator adds and takes away leaves no trace."""
 
+import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -218,6 +219,16 @@ def test_every_rule_knows_its_file_and_line() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RulesUnreadable, match=r"rules file `.*nowhere.yaml` cannot be read: No such file"):
         load_policy([tmp_path / "nowhere.yaml"])
+
+
+def test_a_fifo_and_a_dash_are_no_files_and_nobody_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(RulesUnreadable, match=f"`.*{name}` cannot be read: it is a FIFO, not a file"):
+            load_policy(tmp_path / name)
+    with pytest.raises(RulesUnreadable, match="`-` cannot be read: for standard input write `/dev/stdin`"):
+        load_policy("-")
 
 
 @pytest.mark.parametrize(

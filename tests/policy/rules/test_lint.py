@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from policy.reply import parse_reply
 from policy.rules.lint import lint
 from policy.rules.source import RulesFile, build_policy
 
@@ -47,3 +50,111 @@ def test_schedules_that_hammer_or_never_retry_are_told() -> None:
 
 def test_the_shipped_rules_are_without_oddities() -> None:
     assert found() == []
+
+
+def texts(key: str, value: str, examples: str = "note: x") -> list[str]:
+    return found(f"rules:\n- id: a\n  when: {{{key}: '{value}'}}\n  then: {{action: hold}}\n  {examples}")
+
+
+CODED = ["550", "550 user unknown", "550-5.1.1 no", "5.7.1", "(5.7.1) blocked", "#5.1.1", "error 4.2.2 full"]
+WORDS = ["user unknown", "1234 messages", "5501 users", "10.5.7.1", "5.7.1.9", "at 550 messages a day", "554abc"]
+
+
+@pytest.mark.parametrize("phrase", CODED)
+def test_a_phrase_that_begins_with_what_is_taken_off_a_reply_is_told(phrase: str) -> None:
+    assert texts("text", phrase) == ["0.yaml:4: code-in-text"]
+
+
+@pytest.mark.parametrize("phrase", WORDS)
+def test_a_phrase_of_words_and_other_numbers_is_not(phrase: str) -> None:
+    assert texts("text", phrase) == []
+
+
+@given(st.integers(200, 599), st.sampled_from(["", "5.7.1 ", "4.2.2 "]), st.sampled_from(["no", "user unknown", "x y"]))
+def test_a_reply_written_into_text_is_told_as_its_own_rule_never_finds_it(code: int, status: str, words: str) -> None:
+    phrase = f"{code} {status}{words}"
+    assert texts("text", phrase) == ["0.yaml:4: code-in-text"]
+    assert phrase not in parse_reply(phrase).searchable
+
+
+CODED_PATTERNS = [
+    "^550", "550 .*unknown", "^(550|554) ", "^5[0-9][0-9]", r"^5\d{2}\b", "^[45][0-9]{2} ", r"5\.7\.1", "^5.7.1 ",
+    r"^\s*421", r"550[ -]5\.1\.\d+", r"\(#5\.1\.1\)", r"5\.[0-9]+\.[0-9]{1,3} no", "(?i)^552",
+]  # fmt: skip
+WORD_PATTERNS = [
+    "user .* unknown", "^[0-9]+ messages", "5501", r"550\d", r"10\.5\.7\.1", r"5\.7\.1\.9", r"5\.7\.12\.9",
+    "limit of 550", "[245] times", "55?", "[550]", r"^blocked.*5\.7\.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", CODED_PATTERNS)
+def test_a_pattern_that_begins_with_what_is_taken_off_a_reply_is_told(pattern: str) -> None:
+    assert texts("pattern", pattern) == ["0.yaml:4: code-in-text"]
+
+
+@pytest.mark.parametrize("pattern", WORD_PATTERNS)
+def test_a_pattern_of_words_and_other_numbers_is_not(pattern: str) -> None:
+    assert texts("pattern", pattern) == []
+
+
+def test_an_example_in_which_the_number_stands_answers_for_it() -> None:
+    assert texts("text", "500 messages", "examples: [450 4.7.1 only 500 messages a day]") == []
+    assert texts("pattern", "^500 m", "examples: [450 4.7.1 500 messages a day]") == []
+    assert texts("text", "500 messages", "examples: [500 messages]") == ["0.yaml:4: code-in-text"]
+
+
+def test_the_message_names_the_conditions_to_use() -> None:
+    def says(phrase: str) -> str:
+        text = f"mailverdict: 1\nrules: [{{id: a, when: {{not: {{text: '{phrase}'}}}}, then: {{action: hold}}}}]"
+        (finding,) = lint(build_policy([RulesFile("a.yaml", text.encode())]), now=NOW)
+        return finding.problem.message.partition("; ")[2]
+
+    assert [says(each) for each in ("550 no", "5.7.1 no", "550 5.7.1 no")] == [
+        "use `code`",
+        "use `enhanced`",
+        "use `code` and `enhanced`",
+    ]
+
+
+def rule(id_: str, when: str, then: str = "{action: hold}") -> str:
+    return f"{{id: {id_}, when: {{{when}}}, then: {then}}}"
+
+
+SOME = ["domain: a.example", "provider: google", "mx: a.example", "sender_domain: a.example", "stream: otp", "tag: a=b"]
+GREYLISTED = "category: greylisted, code: 4yz"
+
+
+@pytest.mark.parametrize("some", SOME)
+def test_a_rule_for_some_mail_that_takes_one_from_all_others_is_told(some: str) -> None:
+    assert found(f"rules: [{rule('greylisted', f'{GREYLISTED}, {some}')}]") == ["0.yaml:2: takes-away"]
+    low = f"rules: [{rule('mine', f'code: 4yz, {some}')}]"
+    assert found(low, f"rules: [{rule('mine', f'{some}')}]") == []
+    assert found(low, f"domains: {{a.example: {{rules: [{rule('mine', some)}]}}}}") == ["1.yaml:2: takes-away"]
+
+
+@pytest.mark.parametrize(
+    "when", [GREYLISTED, "category: greylisted", "code: 4yz, text: wait", "not: {domain: a.example}"]
+)
+def test_a_rule_for_everyone_in_the_place_of_another_is_not(when: str) -> None:
+    assert found(f"rules: [{rule('greylisted', when)}]") == []
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        (GREYLISTED, False),
+        ("category: [network, greylisted]", False),
+        ("code: [421, 4yz]".replace("421", "'421'"), False),
+        ("code: '400-599'", False),
+        ("", False),
+        ("code: '450-499'", True),
+        ("category: network", True),
+        (f"{GREYLISTED}, text: wait", True),
+    ],
+)
+def test_where_another_rule_of_the_operator_decides_for_everyone_nothing_is_taken_away(others: str, told: bool) -> None:
+    some = rule("greylisted", f"{GREYLISTED}, domain: a.example")
+    codes = [each.partition(": ")[2] for each in found(f"rules: [{some}, {rule('others', others)}]")]
+    assert codes == ["takes-away"] * told
+    observing = f"{rule('others', others)[:-1]}, mode: observe}}"
+    assert found(f"rules: [{some}, {observing}]") == ["0.yaml:2: takes-away"]

@@ -90,7 +90,7 @@ class Writer:
 
     def note(self, indent: int) -> str:
         pad = "\n" + " " * (indent + 2)
-        style = ("|", "|-", ">", "|+")[next(self.whims) % 4]
+        style = ("|", "|-", ">")[next(self.whims) % 3]  # after `|+` some edits are refused
         return f"{style}{pad}some text: # of\n{pad}two lines" + "\n" * self.often(1)
 
     def lines(self, pairs: list[tuple[str, Any, str]], indent: int, path: str) -> list[str]:
@@ -316,6 +316,9 @@ disable: [low-one]
          "[low-one]\n\noverride:\n  - {id: low-two, set: {then: {alert: ops}}}\n"),
         (lambda t: disable(t, "low-two", BELOW), "low-one]", "low-one, low-two]"),
         (lambda t: enable(t, "low-one"), "disable: [low-one]\n", ""),
+        (lambda t: enable(t, "low-two", BELOW), "low-one]", "low-one]"),
+        (lambda t: unset_value(t, "one", "then.route"), "low-one]", "low-one]"),
+        (lambda t: unset_value(t, "low-two", "then.alert", BELOW, frozenset(["low-two"])), "low-one]", "low-one]"),
         (lambda t: add_rule(t, "id: new\nthen: {action: hold}  # x"), "bounce}\n",
          "bounce}\n\n  - id: new\n    then: {action: hold}  # x\n"),
         (lambda t: add_rule(t, "{id: new, then: {action: hold}}", before="one"), "  # the first",
@@ -345,7 +348,7 @@ def test_an_edit_looks_as_if_made_by_hand(edit: Callable[[str], str], old: str, 
         (FILE, lambda t: unset_value(t, "one", "then.schedul"), "has no `then.schedul`; did you mean `then.schedule`?"),
         (FILE, lambda t: disable(t, "two", BELOW | {"two"}), "rule `two` stands in this file, in line 10"),
         (FILE, lambda t: disable(t, "low-4", BELOW), "no rule is called `low-4`"),
-        (FILE, lambda t: enable(t, "low-two"), "`low-two` is not disabled in this file; did you mean `low-one`?"),
+        (FILE, lambda t: enable(t, "low-tow", BELOW), "no rule is called `low-tow`; did you mean `low-two`?"),
         (FILE, lambda t: add_rule(t, "then: {}"), "a rule is a map with an `id`"),
         (FILE, lambda t: add_rule(t, "id: new", before="tw"), "`rules` has no rule `tw`; did you mean `two`?"),
         (FILE, lambda t: add_rule(t, "id: new", domain="a b"), "a b"),
