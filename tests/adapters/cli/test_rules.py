@@ -331,9 +331,12 @@ def test_to_unset_an_override_says_what_is_in_force_now(run: Run, mine: Path) ->
     assert origin[1] == f"{rule.ref.file}:{rule.ref.line}"
     assert "is no longer set" in run("rules", "unset", "mine.yaml", "ours", "when.code").stdout
     assert "is no longer set" in run("rules", "unset", "mine.yaml", "blocked", "then.alert").stdout
+    run("rules", "add", "mine.yaml", "{id: greylisted, then: {action: hold}, note: it stands here now}")
+    assert "is no longer set" in run("rules", "unset", "mine.yaml", "greylisted", "note").stdout
 
 
 WARNED = "mailverdict: the edit {}, and brings 2 errors that `mailverdict check` did not find before:"
+LATER = '{id: first, when: {code: "451"}, then: {action: retry}}'
 ODD_YES = '{id: odd-yes, when: {code: "250", stream: otp}, then: {action: bounce}}'
 
 
@@ -347,7 +350,7 @@ def test_an_edit_is_made_and_the_errors_that_it_brings_are_told_once(run: Run, m
     assert run("check", "mine.yaml", status=1).stdout.startswith(told[0])
     # Those that were there before are not told again, though their lines have moved.
     assert run("rules", "disable", "mine.yaml", "greylisted").stderr == ""
-    assert run("rules", "add", "mine.yaml", "{id: first, then: {action: hold}}", "--before", "odd-yes").stderr == ""
+    assert run("rules", "add", "mine.yaml", LATER, "--before", "odd-yes").stderr == ""
     second = run("rules", "add", "mine.yaml", ODD_YES.replace("odd", "odder"), "--before", "first").stderr
     assert "rule `odder-yes`" in second
     assert "rule `odd-yes`" not in second

@@ -316,8 +316,6 @@ disable: [low-one]
          "[low-one]\n\noverride:\n  - {id: low-two, set: {then: {alert: ops}}}\n"),
         (lambda t: disable(t, "low-two", BELOW), "low-one]", "low-one, low-two]"),
         (lambda t: enable(t, "low-one"), "disable: [low-one]\n", ""),
-        (lambda t: enable(t, "low-two", BELOW), "low-one]", "low-one]"),
-        (lambda t: unset_value(t, "one", "then.route"), "low-one]", "low-one]"),
         (lambda t: unset_value(t, "low-two", "then.alert", BELOW, frozenset(["low-two"])), "low-one]", "low-one]"),
         (lambda t: add_rule(t, "id: new\nthen: {action: hold}  # x"), "bounce}\n",
          "bounce}\n\n  - id: new\n    then: {action: hold}  # x\n"),
