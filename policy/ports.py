@@ -14,8 +14,8 @@ from policy.transaction import Envelope, Transaction
 class StoreUnavailable(Exception):
     """The store cannot be reached, read or written; one line says what and where.
 
-    Nothing of the unit was kept; only where the medium is lost while it commits may that be unknown, and the line says so.
-    Observing again is safe either way: an attempt counts once.
+    Nothing of the unit was kept; only where the medium is lost while it commits may that be unknown, and the line says
+    so. Observing again is safe either way: an attempt counts once.
     """
 
 
