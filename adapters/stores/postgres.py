@@ -24,9 +24,7 @@ import psycopg
 from adapters.stores.postgres_link import Link, Silent, fault, parse_place
 from adapters.stores.postgres_schema import known, lock, prepare
 from adapters.stores.postgres_unit import PostgresUnit
-from adapters.stores.rows import LISTS, loaded
-from policy.guard import Watch
-from policy.history import Entry, ForwardNote, Suppression, Suspension
+from adapters.stores.rows import LISTS, RowLists, loaded
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
@@ -36,7 +34,7 @@ IDLE = timedelta(minutes=1)  # after which the server ends a unit that asks noth
 _FETCHED = 1000  # rows of a list that are in memory at once
 
 
-class PostgresStore:
+class PostgresStore(RowLists):
     """A `policy.ports.Store` in the database that `url` names; it is reached, and our schema made, at the first use.
 
     Args:
@@ -129,33 +127,13 @@ class PostgresStore:
                 raise StoreUnavailable(f"store `{self._place.name}` {lost}")
             sleep(0.1)
 
-    def suppressions(self) -> Iterator[Suppression]:
-        """All entries, expired ones too, by (since, target)."""
-        return self._values(Suppression)
-
-    def suspensions(self) -> Iterator[Suspension]:
-        """All of them, past ones too, by (since, target)."""
-        return self._values(Suspension)
-
-    def watches(self) -> Iterator[Watch]:
-        """All that the guard remembers, by key."""
-        return self._values(Watch)
-
-    def forwards(self) -> Iterator[ForwardNote]:
-        """All notes, by (since, address)."""
-        return self._values(ForwardNote)
-
-    def entries(self) -> Iterator[Entry]:
-        """The ledger, by (at, attempt_id, recipient)."""
-        return self._values(Entry)
-
     def close(self) -> None:
         """Let go of the connection; a second call does nothing."""
         with self._lock:
             self._closed = True
             self._give_up()
 
-    def _values(self, kind: type[_T]) -> Iterator[_T]:
+    def listed(self, kind: type[_T]) -> Iterator[_T]:
         with self._faults(), closing(self._ready()) as link:
             link.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
             with link.cursor("listed") as cursor:  # on the server: a ledger does not fit into memory

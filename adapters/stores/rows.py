@@ -5,7 +5,7 @@ of `policy.contract.entry`. Places of values are written `?`.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -28,6 +28,34 @@ LISTS: dict[type[Any], str] = {
     ForwardNote: "SELECT value FROM forward ORDER BY since, address",
     Entry: "SELECT value FROM ledger ORDER BY at, attempt_id, recipient",
 }
+
+
+class RowLists:
+    """The lists of a store, over `listed`."""
+
+    @abstractmethod
+    def listed(self, kind: type[_T]) -> Iterator[_T]:
+        """Read what `LISTS` has of a kind, in a snapshot."""
+
+    def suppressions(self) -> Iterator[Suppression]:
+        """All entries, expired ones too, by (since, target)."""
+        return self.listed(Suppression)
+
+    def suspensions(self) -> Iterator[Suspension]:
+        """All of them, past ones too, by (since, target)."""
+        return self.listed(Suspension)
+
+    def watches(self) -> Iterator[Watch]:
+        """All that the guard remembers, by key."""
+        return self.listed(Watch)
+
+    def forwards(self) -> Iterator[ForwardNote]:
+        """All notes, by (since, address)."""
+        return self.listed(ForwardNote)
+
+    def entries(self) -> Iterator[Entry]:
+        """The ledger, by (at, attempt_id, recipient)."""
+        return self.listed(Entry)
 
 
 class RowUnit(ShelvedUnit):

@@ -16,9 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.stores.rows import LISTS, RowUnit, loaded
-from policy.guard import Watch
-from policy.history import Entry, ForwardNote, Suppression, Suspension
+from adapters.stores.rows import LISTS, RowLists, RowUnit, loaded
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
@@ -67,7 +65,7 @@ _FAULTS = {
 }
 
 
-class SqliteStore:
+class SqliteStore(RowLists):
     """A `policy.ports.Store` in the file `path`; the file is opened, and made, at the first use.
 
     Args:
@@ -118,26 +116,6 @@ class SqliteStore:
                 with self._faults():
                     connection.execute("ROLLBACK")
 
-    def suppressions(self) -> Iterator[Suppression]:
-        """All entries, expired ones too, by (since, target)."""
-        return self._values(Suppression)
-
-    def suspensions(self) -> Iterator[Suspension]:
-        """All of them, past ones too, by (since, target)."""
-        return self._values(Suspension)
-
-    def watches(self) -> Iterator[Watch]:
-        """All that the guard remembers, by key."""
-        return self._values(Watch)
-
-    def forwards(self) -> Iterator[ForwardNote]:
-        """All notes, by (since, address)."""
-        return self._values(ForwardNote)
-
-    def entries(self) -> Iterator[Entry]:
-        """The ledger, by (at, attempt_id, recipient)."""
-        return self._values(Entry)
-
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
         with self._lock:
@@ -146,7 +124,7 @@ class SqliteStore:
                 self._writer.close()
                 self._writer = None
 
-    def _values(self, kind: type[_T]) -> Iterator[_T]:
+    def listed(self, kind: type[_T]) -> Iterator[_T]:
         with self._faults(), closing(self._connection()) as connection:
             for (text,) in connection.execute(LISTS[kind]):
                 yield loaded(text, kind, self._name)
