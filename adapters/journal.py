@@ -9,7 +9,7 @@ from typing import Any
 import click
 from attrs import frozen
 
-from policy import Address, Attempt, Decision, Failure
+from policy import Address, Attempt, Decision, Reply
 
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Log each attempt to standard error, addresses redacted."
@@ -34,7 +34,7 @@ class Journal:
             recipient=redacted(attempt.recipient),
             mx=attempt.mx,
             command=attempt.command and attempt.command.value,
-            outcome=outcome.value if isinstance(outcome, Failure) else outcome.code,
+            outcome=outcome.code if isinstance(outcome, Reply) else outcome.value,
             action=decision.action.value,
             category=decision.category.value,
             suppress=decision.suppress,

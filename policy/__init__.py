@@ -7,12 +7,13 @@ This wing decides and touches nothing: no clock, no network, no disk but for rea
 from typing import TYPE_CHECKING, Any
 
 from policy.address import NULL_SENDER, Address, parse_address
-from policy.attempt import Attempt, Command, Custody, Failure, Outcome
+from policy.attempt import Attempt, Command, Custody, Event, Failure, Outcome, Tls
 from policy.decide import decide
 from policy.decision import Action, Decision, Effect, RuleRef
 from policy.diagnosis.category import Category, Diagnosis, Evidence, Fault
-from policy.engine import AttemptConflict, Engine, Plan, Verdict
+from policy.engine import AttemptConflict, Engine
 from policy.history import History
+from policy.planning import Delivery, Plan, Verdict
 from policy.ports import Mailer, MailerSetup, Store, StoreUnavailable
 from policy.reply import EnhancedStatus, Reply, parse_reply, reply_from_client
 from policy.rules.policy import Policy
@@ -21,10 +22,10 @@ from policy.transaction import Envelope, Transaction, fold
 
 __all__ = [
     "NULL_SENDER", "Action", "Address", "Attempt", "AttemptConflict", "Category", "Command", "Custody", "Decision",
-    "Diagnosis", "Effect", "Engine", "EnhancedStatus", "Envelope", "Evidence", "Failure", "Fault", "History", "Mailer",
-    "MailerSetup", "Outcome", "Plan", "Policy", "Reply", "RuleRef", "RulesError", "RulesUnreadable", "Sent", "Store",
-    "StoreUnavailable", "Transaction", "Verdict", "decide", "fold", "load_policy", "parse_address", "parse_reply",
-    "reply_from_client", "send",
+    "Delivery", "Diagnosis", "Effect", "Engine", "EnhancedStatus", "Envelope", "Event", "Evidence", "Failure", "Fault",
+    "History", "Mailer", "MailerSetup", "Outcome", "Plan", "Policy", "Reply", "RuleRef", "RulesError",
+    "RulesUnreadable", "Sent", "Store", "StoreUnavailable", "Tls", "Transaction", "Verdict", "decide", "fold",
+    "load_policy", "parse_address", "parse_reply", "reply_from_client", "send",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

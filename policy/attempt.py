@@ -1,7 +1,8 @@
 """One try to deliver to one recipient, and how it ended.
 
 An adapter makes an `Attempt` of whatever it saw: an SMTP conversation, a log line, a webhook. The outcome is what
-the remote MTA said (`Reply`) or a named failure where nobody said anything (`Failure`).
+the remote MTA said (`Reply`) or a named failure where nobody said anything (`Failure`). What a recipient says later of
+a message that arrived (`Event`) comes the same way.
 """
 
 import hashlib
@@ -52,7 +53,23 @@ class Failure(Enum):
     NOT_ATTEMPTED = "not-attempted"  # the connection ended before this recipient's turn
 
 
-Outcome = Reply | Failure
+class Event(Enum):
+    """What the recipient said of a message that was delivered, as a provider or a list's own page tells it."""
+
+    COMPLAINT = "complaint"  # called spam (RFC 5965)
+    UNSUBSCRIBE = "unsubscribe"  # asked for no more of it (RFC 8058)
+
+
+Answer = Reply | Failure  # how an attempt to deliver ends
+Outcome = Answer | Event
+
+
+class Tls(Enum):
+    """How the connection was secured."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"  # against listeners only: anybody may have answered
+    AUTHENTICATED = "authenticated"  # the host proved its name, by DANE or MTA-STS
 
 
 class Custody(Enum):
@@ -100,7 +117,7 @@ class Attempt:
     """One try to deliver one message to one recipient.
 
     Args:
-        outcome: what the remote MTA said to the command that settled it, or the failure.
+        outcome: what the remote MTA said to the command that settled it, or the failure, or the event.
         command: which command `outcome` answers; None when not known.
         recipient: None when not known (then nothing can be suppressed or noted).
         sender: the reverse-path; `NULL_SENDER` for `<>`, None when not known.
@@ -114,12 +131,15 @@ class Attempt:
         tags: names and values of the caller's own, sorted.
         rcpt_reply: with an outcome after RCPT, what RCPT had answered (a 251 stays noted).
         custody: who retries.
+        deliver_by: the message is worth nothing after it (RFC 2852); None: no deadline of its own.
+        tls: how the connection was secured; None when not known.
+        backup_mx: it was a backup MX that answered, since the primary could not be reached.
         smtputf8: the transaction used SMTPUTF8 (RFC 6531).
         attempt_id: names this attempt for ever; None: derived from the rest.
         message_id: the queue's name of the message; None: derived, see `message`.
     """
 
-    outcome: Outcome = field(validator=instance_of((Reply, Failure)))
+    outcome: Outcome = field(validator=instance_of((Reply, Failure, Event)))
     command: Command | None = field(default=None, validator=optional(instance_of(Command)))
     recipient: Address | None = field(default=None, validator=optional(instance_of(Address)))
     sender: Address | Literal[""] | None = None
@@ -133,6 +153,9 @@ class Attempt:
     tags: tuple[tuple[str, str], ...] = field(default=(), converter=_tags)
     rcpt_reply: Reply | None = None
     custody: Custody = Custody.OURS
+    deliver_by: datetime | None = field(default=None, converter=attrs.converters.optional(moment))
+    tls: Tls | None = field(default=None, validator=optional(instance_of(Tls)))
+    backup_mx: bool = False
     smtputf8: bool = False
     attempt_id: str | None = field(default=None, converter=ident)
     message_id: str | None = field(default=None, converter=ident)

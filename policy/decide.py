@@ -4,11 +4,12 @@ First what the outcome means (`diagnose`), then which rule holds, then what the 
 can do less than it writes, never more than the design's laws allow. Where a law held it back, the evidence says so.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
-from policy.attempt import Attempt, Command, Failure
+from policy.attempt import Attempt, Command, Event, Failure, Tls
 from policy.decision import (
     SETTLED,
     Action,
@@ -17,26 +18,32 @@ from policy.decision import (
     Decision,
     Delivered,
     Effect,
+    InClear,
     NoteForward,
     OpenGuard,
     Reconnect,
+    Scope,
     Split,
+    Strength,
     Strike,
     Suppress,
-    Suspend,
-    Trigger,
 )
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
-from policy.history import History, first_attempt, tries
+from policy.forward import domain_of
+from policy.history import History, deadline_of, first_attempt, tries
+from policy.organisation import same_organisation
 from policy.outage import seen, watches_after
+from policy.reply import Reply
+from policy.restraining import recovered, restrained
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
-from policy.rules.rule import ON_PURPOSE, Despite, Facts, Rule
+from policy.rules.rule import ON_PURPOSE, Despite, Facts, Lasting, Rule, SuppressTerms
 from policy.suppression import OWN_LOOKUP, judged, may_suppress
 from policy.text import clean
 
 _ACCEPTING = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
+_Verdicts = tuple[Suppress | Strike, ...]
 
 
 def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime, spread: float) -> Decision:
@@ -63,7 +70,7 @@ def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) 
 
 
 def _facts(policy: Policy, attempt: Attempt, history: History, times: "_Times") -> Facts:
-    provider = policy.provider_of(attempt)
+    provider = policy.provider_of(attempt) or history.provider
     return Facts(
         attempt=attempt,
         diagnosis=diagnose(policy.knowledge, attempt, provider),
@@ -73,6 +80,7 @@ def _facts(policy: Policy, attempt: Attempt, history: History, times: "_Times") 
         age=times.now - times.first,
         delivered_before=history.last_success is not None,
         split_before=history.progress is not None and history.progress.split,
+        clear_before=history.progress is not None and history.progress.clear,
     )
 
 
@@ -117,8 +125,8 @@ class _Verdict:
         self.notes: list[Evidence] = []
 
     def decision(self) -> Decision:
-        action, verdict = self.suppression(self.lawful(self.rule.then.action))
-        action, verdict = self.guarded(action, verdict)
+        action, verdicts = self.suppression(self.lawful(self.rule.then.action))
+        action, verdicts = self.guarded(action, verdicts)
         retry_at = give_up_at = None
         remedy = self.rule.then.remedy or self.diagnosis.remedy
         if action is Action.RETRY:
@@ -126,13 +134,14 @@ class _Verdict:
             if retry_at is None:
                 action = self.unanswerable(Action.BOUNCE)
                 remedy = f"Retrying is over. What stood in the way to the end: {remedy}".rstrip()
+        action, verdicts = self.frozen(action, verdicts)
         route = self.route() if retry_at else None
         return Decision(
             action=action,
-            final=action in SETTLED or (action in _ACCEPTING and self.attempt.command is Command.DOT),
+            final=action in SETTLED or self.delivers(action),
             category=self.diagnosis.category,
             fault=self.diagnosis.fault,
-            effects=self.effects(action, verdict),
+            effects=self.effects(action, verdicts),
             retry_at=retry_at,
             give_up_at=give_up_at if retry_at else None,
             route=route,
@@ -144,8 +153,16 @@ class _Verdict:
             custody=self.attempt.custody,
         )
 
+    def delivers(self, action: Action) -> bool:
+        """Only a yes to the final dot does; what a recipient says later is no reply."""
+        yes = action in _ACCEPTING and self.attempt.command is Command.DOT
+        return yes and not isinstance(self.attempt.outcome, Event)
+
     def lawful(self, action: Action) -> Action:
         """Laws 2 and 9: a yes is a yes and nothing else is; nobody is told about null-sender mail."""
+        if isinstance(self.attempt.outcome, Event):
+            says = "what a recipient says of a message is not its fate"
+            return action if action is Action.ACCEPT else self.law(Action.ACCEPT, says)
         yes = self.diagnosis.category is Category.ACCEPTED
         reply = self.facts.reply
         if yes and reply and reply.code == 251 and self.attempt.command is Command.RCPT:
@@ -178,64 +195,70 @@ class _Verdict:
             return self.law(Action.DISCARD, "a message with the null sender never causes a bounce")
         return action
 
-    def suppression(self, action: Action) -> tuple[Action, Suppress | Strike | None]:
+    def suppression(self, action: Action) -> "tuple[Action, _Verdicts]":
         """Law 3 and 4: what is left of a rule's `suppress`. Only a decision that suppresses is a hard bounce."""
-        terms = self.rule.then.suppress
-        if terms is None or action not in (Action.HARD_BOUNCE, Action.RETRY):
-            return action, None
-        milder = Action.BOUNCE if action is Action.HARD_BOUNCE else Action.RETRY
+        terms, outcome = self.rule.then.suppress, self.attempt.outcome
+        said = isinstance(outcome, Event)
+        if terms is None or (action not in (Action.HARD_BOUNCE, Action.RETRY) and not said):
+            return action, ()
+        milder = Action.BOUNCE if action is Action.HARD_BOUNCE else action
         refusal = may_suppress(self.attempt, self.diagnosis)
         if refusal and not may_suppress(self.attempt, self.diagnosis, despite_fault=True):
             refusal = "" if self.despite(Despite.NO_RECIPIENT_FAULT) else refusal
-        outcome = self.attempt.outcome
-        transient = isinstance(outcome, Failure) or outcome.klass != 5
+        transient = not said and (not isinstance(outcome, Reply) or outcome.klass != 5)
         if not refusal and transient and terms.strikes == 1 and outcome not in OWN_LOOKUP:
             refusal = "a transient failure alone never suppresses"
         if refusal:
             if action is Action.HARD_BOUNCE and transient and outcome not in OWN_LOOKUP:
                 milder = Action.RETRY
             if action is Action.HARD_BOUNCE:
-                return self.law(milder, refusal), None
+                return self.law(milder, refusal), ()
             if terms.strikes == 1:  # several strikes say what counts; one says that this reply suppresses
                 self.note(EvidenceKind.LAW, "suppress became nothing", refusal)
-            return milder, None
-        lasting = self.policy.lasting(terms.strength, self.place)
-        verdict = judged(terms, self.attempt, self.diagnosis, self.history, lasting=lasting, now=self.times.now)
-        if isinstance(verdict, Suppress):
-            return Action.HARD_BOUNCE, verdict
-        self.note(
-            EvidenceKind.HISTORY, f"{verdict.count} of {verdict.needed}", "strikes before the address is suppressed"
-        )
-        return milder, verdict
+            return milder, ()
+        spared = None if said or not self.attempt.recipient else self.policy.spared(self.attempt.recipient)
+        if spared is not None:
+            self.note(EvidenceKind.SPARED, str(spared), "an operator's list says that no bounce suppresses it")
+            return milder, ()
+        if transient and outcome not in OWN_LOOKUP:
+            terms = evolve(terms, meanwhile=None)
+        return self.judged(terms, action, milder)
 
-    def guarded(self, action: Action, verdict: Suppress | Strike | None) -> tuple[Action, Suppress | Strike | None]:
+    def judged(self, terms: SuppressTerms, action: Action, milder: Action) -> "tuple[Action, _Verdicts]":
+        """What is due by the strikes so far; a decision that suppresses is a hard bounce, but for what people say."""
+
+        def lasting(strength: Strength) -> Lasting:
+            return self.policy.lasting(strength, self.place)
+
+        verdicts = judged(terms, self.attempt, self.diagnosis, self.history, lasting=lasting, now=self.times.now)
+        for each in verdicts:
+            if isinstance(each, Strike):
+                whom = "domain" if each.scope is Scope.DOMAIN else "address"
+                says = f"strikes before the {whom} is suppressed"
+                self.note(EvidenceKind.HISTORY, f"{each.count} of {each.needed}", says)
+        if isinstance(self.attempt.outcome, Event):
+            return action, verdicts
+        return Action.HARD_BOUNCE if _suppressing(verdicts) else milder, verdicts
+
+    def guarded(self, action: Action, verdicts: "_Verdicts") -> "tuple[Action, _Verdicts]":
         """Law 16: while the outage guard is open nothing is suppressed; the message waits inside its own life."""
         open_for = [each.key for each in self.watches if each.is_open]
-        if not open_for or not isinstance(verdict, Suppress):
-            return action, verdict
+        if not open_for or not _suppressing(verdicts) or isinstance(self.attempt.outcome, Event):
+            return action, verdicts
         says = "many who used to get mail there are refused: an outage is likelier than the truth"
         self.note(EvidenceKind.GUARD, f"open for {open_for[0]}", says)
-        strike = Strike(target=verdict.target, scope=verdict.scope, reason=verdict.reason, count=1, needed=1)
-        return Action.RETRY, strike
+        return Action.RETRY, tuple(map(_only_a_strike, verdicts))
 
-    def suspended(self, pair: str) -> Suspend | Trigger | None:
-        """The suspension of the destination that is due, or what counts towards it."""
-        terms, now, former = self.rule.then.suspend, self.times.now, self.history.suspension
-        if terms is None:
-            return None
-        before = [each.at for each in self.history.triggers if each.rule == self.rule.ref.id]
-        count = 1 + sum(now - terms.within <= at <= now for at in before)
-        if count < terms.needed:
-            return Trigger(target=pair, rule=self.rule.ref.id, count=count, needed=terms.needed)
-        times = 1
-        if former is not None and former.rule.id == self.rule.ref.id:
-            if former.active(now):  # what was under way when it began says nothing new
-                return Suspend(target=pair, until=former.until, times=former.times)
-            again = now < former.until + (former.until - former.since)
-            times = former.times + 1 if again and terms.longest is not None else 1
-        longest = terms.longest or terms.lasting
-        doublings = min(times - 1, (longest // terms.lasting).bit_length())
-        return Suspend(target=pair, until=now + min(terms.lasting * 2**doublings, longest), times=times)
+    def frozen(self, action: Action, verdicts: "_Verdicts") -> "tuple[Action, _Verdicts]":
+        """A person froze it: what would be settled against the recipient waits for that person."""
+        recipient = self.attempt.recipient
+        concerned = {"", self.facts.provider, recipient.domain if recipient else None}
+        freeze = next((each for each in self.history.freezes if each.provider in concerned), None)
+        if freeze is None or action not in SETTLED:
+            return action, verdicts
+        says = f"{freeze.of_what} is frozen: nothing is bounced or suppressed until a person lifts it"
+        self.note(EvidenceKind.FREEZE, f"{action.value} became {Action.HOLD.value}", says)
+        return Action.HOLD, ()
 
     def next_try(self) -> tuple[datetime | None, datetime]:
         """Law 7: when to try again; None when the give-up time is reached."""
@@ -243,6 +266,9 @@ class _Verdict:
         times = self.times
         cap = self.policy.stream_give_up(self.attempt.stream, self.place)
         give_up_at = give_up_time(schedule, times.first, held=times.held, cap=cap)
+        deadline = deadline_of(self.attempt, self.history.progress)
+        if deadline is not None and deadline < give_up_at:
+            give_up_at = deadline
         tried = tries(self.history.progress, self.rule.ref.id, number=times.number)
         number = max(times.number, tried)  # what is not counted as an attempt waits longer all the same
         clock = {"now": times.now, "give_up_at": give_up_at}
@@ -270,26 +296,49 @@ class _Verdict:
         self.note(EvidenceKind.LAW, law.value, "set aside by the rule")
         return True
 
-    def effects(self, action: Action, verdict: Suppress | Strike | None) -> tuple[Effect, ...]:
-        then, attempt, diagnosis = self.rule.then, self.attempt, self.diagnosis
-        effects: list[Effect] = [verdict] if verdict else []
-        if diagnosis.forward_path is not None:
-            effects.append(NoteForward(address=attempt.recipient, forward_path=diagnosis.forward_path))
-        if action in _ACCEPTING and attempt.command is Command.DOT and attempt.recipient is not None:
-            effects.append(Delivered(target=attempt.recipient.key))
-        pair = self.policy.pair(attempt.sender, attempt.recipient)
-        suspended = self.suspended(pair) if pair is not None and action not in _ACCEPTING else None
-        if suspended is not None:
-            effects.append(suspended)
+    def effects(self, action: Action, verdicts: "_Verdicts") -> tuple[Effect, ...]:
+        then, attempt, now = self.rule.then, self.attempt, self.times.now
+        effects: list[Effect] = [*verdicts, *self.noted_forward()]
+        if self.delivers(action) and attempt.recipient is not None:
+            effects += [Delivered(target=attempt.recipient.key), *recovered(self.history.suspensions, now)]
+        if action not in _ACCEPTING and attempt.recipient is not None:
+            to = self.policy.destination(attempt.sender, attempt.recipient, attempt.stream, self.facts.provider)
+            route = (self.history.progress and self.history.progress.route) or self.policy.route(None, self.place)
+            effects += restrained(self.rule, to, route, self.history, now)
         effects += self.guard_changes()
-        if then.split and action is Action.RETRY:
-            effects.append(Split())
-        if then.reconnect and action is Action.RETRY:
-            effects.append(Reconnect())
-        if then.alert is not None:
-            said = attempt.outcome.value if isinstance(attempt.outcome, Failure) else str(attempt.outcome)
+        if action is Action.RETRY:
+            effects += [Split()] if then.split else []
+            effects += [InClear()] if then.in_clear and self.may_go_in_clear() else []
+            effects += [Reconnect()] if then.reconnect else []
+        if then.alert is not None and self.facts.age >= then.alert_after:
+            said = str(attempt.outcome) if isinstance(attempt.outcome, Reply) else attempt.outcome.value
             effects.append(Alert(to=then.alert, text=clean(f"{self.rule.ref.id}: {said}", limit=300)))
         return tuple(effects)
+
+    def noted_forward(self) -> Iterator[NoteForward]:
+        """Law 8: a path is noted; only a rule of the operator's approves it, of a host that proved its name."""
+        path, recipient = self.diagnosis.forward_path, self.attempt.recipient
+        if path is None:
+            return
+        approved = False
+        if self.rule.then.trust_forward and recipient is not None:
+            proved = self.attempt.tls is Tls.AUTHENTICATED and same_organisation(recipient.domain, domain_of(path))
+            approved = proved
+            if not proved:
+                says = "needs a host that proved its name, and a path in the same registered domain"
+                self.note(EvidenceKind.LAW, "trust-forward became a note", says)
+        yield NoteForward(address=recipient, forward_path=path, approved=approved)
+
+    def may_go_in_clear(self) -> bool:
+        """Only opportunistic TLS may be left out, once: what MTA-STS, DANE or REQUIRETLS ask for may not."""
+        outcome = self.attempt.outcome
+        opportunistic = outcome is Failure.TLS_FAILED or (
+            isinstance(outcome, Reply) and self.attempt.command is Command.STARTTLS
+        )
+        if opportunistic and self.attempt.tls is not Tls.AUTHENTICATED:
+            return not self.facts.clear_before
+        self.note(EvidenceKind.LAW, "in-clear became nothing", "only opportunistic TLS that failed may be left out")
+        return False
 
     def guard_changes(self) -> list[Effect]:
         """What opened or closed by this answer, and whom to tell."""
@@ -308,3 +357,13 @@ class _Verdict:
 
     def note(self, kind: EvidenceKind, value: str, says: str) -> None:
         self.notes.append(Evidence(kind, clean(value, limit=200), says))
+
+
+def _suppressing(verdicts: _Verdicts) -> bool:
+    return any(isinstance(each, Suppress) for each in verdicts)
+
+
+def _only_a_strike(verdict: Suppress | Strike) -> Strike:
+    if isinstance(verdict, Strike):
+        return verdict
+    return Strike(target=verdict.target, scope=verdict.scope, reason=verdict.reason, count=1, needed=1)

@@ -14,6 +14,7 @@ from policy.attempt import Custody
 from policy.diagnosis.category import Category, Evidence, Fault
 from policy.forward import UntrustedPath
 from policy.text import SafeText
+from policy.throttle import Rate
 
 
 class Action(Enum):
@@ -36,6 +37,7 @@ class Scope(Enum):
 
     ADDRESS = "address"
     DOMAIN = "domain"
+    STREAM = "stream"  # mail of one stream to an address; the target is `address#stream`
 
 
 class Strength(Enum):
@@ -94,23 +96,48 @@ class Delivered:
 
 @frozen(kw_only=True)
 class NoteForward:
-    """Keep the path that a 251 or 551 named, as untrusted text, for a person to approve; `address` None: not known."""
+    """Keep the path that a 251 or 551 named, as untrusted text, for a person to approve; `address` None: not known.
+
+    Args:
+        approved: a rule of the operator's approves it, and the host proved that it speaks for the address.
+    """
 
     address: Address | None
     forward_path: UntrustedPath
+    approved: bool = False
 
 
 @frozen(kw_only=True)
 class Suspend:
-    """Send nothing from this identity to this provider until `until`; `target` is the pair's key.
+    """Send nothing to the destination `target` (a key of `policy.destination`) until `until`.
 
     Args:
         times: which one in a row this is, counted from 1.
+        usual: how much went there in the hour before.
+        ends_on_success: a delivery ends it before its time.
     """
 
     target: str
     until: datetime
     times: int = 1
+    usual: int = 0
+    ends_on_success: bool = False
+
+
+@frozen(kw_only=True)
+class Throttle:
+    """Send no faster than `rate` to the destination `target` until `until`."""
+
+    target: str
+    rate: Rate
+    until: datetime
+
+
+@frozen(kw_only=True)
+class Recovered:
+    """Mail was delivered to a destination that is, or was, suspended: what holds it back gives way."""
+
+    target: str
 
 
 @frozen(kw_only=True)
@@ -143,6 +170,11 @@ class Split:
 
 
 @frozen(kw_only=True)
+class InClear:
+    """Send once without TLS: what was offered as opportunistic does not work."""
+
+
+@frozen(kw_only=True)
 class Reconnect:
     """Close the connection and open a new one; what happened does not count as an attempt."""
 
@@ -156,7 +188,20 @@ class Alert:
 
 
 Effect = (
-    Suppress | Strike | Delivered | NoteForward | Suspend | Trigger | OpenGuard | CloseGuard | Split | Reconnect | Alert
+    Suppress
+    | Strike
+    | Delivered
+    | NoteForward
+    | Suspend
+    | Throttle
+    | Recovered
+    | Trigger
+    | OpenGuard
+    | CloseGuard
+    | Split
+    | InClear
+    | Reconnect
+    | Alert
 )
 
 

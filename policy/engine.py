@@ -5,66 +5,32 @@ caller says what time it is. What it returns is already kept.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Literal
 
 from attrs import define, evolve, frozen
 
-from policy.address import Address, parse_address
-from policy.attempt import Attempt, Custody, ident, moment
+from policy.address import Address
+from policy.attempt import Attempt, Event, ident, moment
 from policy.decide import decide
-from policy.decision import Action, Decision, Reconnect, Split
+from policy.decision import Action, Decision, InClear, Reconnect, Split
 from policy.diagnosis.category import Category, EvidenceKind
-from policy.forward import ForwardState
-from policy.guard import WINDOW, Watch, may_probe, standing
-from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
+from policy.guard import Watch
+from policy.history import Entry, History, HistoryKey, Progress, deadline_of, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
-from policy.outage import is_known_good, seen, watch_keys, watches_after
+from policy.outage import seen, watch_keys, watches_after
+from policy.planning import Delivery, Plan, plan_key, planned
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
+from policy.throttle import Traffic, counted
+
+LEARNED_LASTS = timedelta(days=30)  # hosts move
+LEARN_AGAIN = timedelta(days=1)
 
 
 class AttemptConflict(ValueError):
     """The same attempt id and recipient came with other content than before."""
-
-
-class Verdict(Enum):
-    """What `plan` says of a delivery."""
-
-    SEND = "send"
-    WAIT = "wait"  # not before `not_before`
-    SUPPRESSED = "suppressed"
-    HELD = "held"  # a person must act first
-    THEIRS = "theirs"  # the MTA or provider that holds the message retries by itself
-    SETTLED = "settled"  # this message's fate for this recipient is decided already
-
-
-@frozen(kw_only=True)
-class Plan:
-    """Whether, when and by which route to send.
-
-    Args:
-        not_before: when it may be sent; None when it may be now, or never.
-        route: the name of the route; None unless it is to be sent.
-        alone: it has to go in a transaction of its own (a `Split` was decided).
-        why: one line for a person.
-        suppression: the entry that forbids it; None when none does.
-        forward: the note of another address, if there is one; it changes nothing while it waits for approval.
-        deliver_to: the noted address once a person approved it: write there instead, and spare the relay.
-    """
-
-    recipient: Address
-    verdict: Verdict
-    not_before: datetime | None = None
-    route: str | None = None
-    alone: bool = False
-    why: str
-    suppression: Suppression | None = None
-    forward: ForwardNote | None = None
-    deliver_to: Address | None = None
-    policy_version: str
 
 
 @define
@@ -115,41 +81,51 @@ class Engine:
         now: datetime,
         sender: Address | Literal[""] | None = None,
         message: str | None = None,
+        stream: str | None = None,
     ) -> Plan:
-        """Say whether mail to `recipient` may be sent now.
+        """Say whether mail to `recipient` may be sent now; see `Delivery` for the arguments.
 
-        Args:
-            message: the id of a message that was tried before; None: new mail.
+        Where a rate holds, saying yes takes one of its slots, and is kept.
         """
-        policy = in_force(self.policy)
-        now = moment(now)
-        key = HistoryKey(
-            recipient=recipient.key,
-            domain=recipient.domain,
-            message=ident(message),
-            pair=policy.pair(sender, recipient),
-            watches=watch_keys(policy, recipient),
-        )
-        with self.store.unit() as unit:
-            history = unit.history(key)
-            plan = _plan(policy, recipient, history, now)
-            return _probing(plan, history, unit, now) if plan.verdict is Verdict.SEND else plan
-
-
-def _probing(plan: Plan, history: History, unit: Unit, now: datetime) -> Plan:
-    """What the outage guard holds back is tried a little at a time, to see whether the outage is over.
-
-    Recipients to whom nothing was ever delivered would show nothing: they wait until it is.
-    """
-    watch = next((each for each in history.watches if standing(each, now).is_open), None)
-    if watch is None or history.progress is None or not history.progress.guarded:
+        (plan,) = self.plan_all([Delivery(recipient=recipient, sender=sender, message=message, stream=stream)], now=now)
         return plan
-    probing = may_probe(watch, now) if is_known_good(history, now) else None
-    if probing is not None:
-        unit.watch(probing)
-        return evolve(plan, why=f"to see whether {watch.key} is well again: its answers are not believed now")
-    why = f"the outage guard is open for {watch.key}: enough are tried for now"
-    return evolve(plan, verdict=Verdict.WAIT, not_before=now + WINDOW, why=why)
+
+    def plan_all(self, deliveries: Iterable[Delivery], *, now: datetime) -> list[Plan]:
+        """Plan several in one store transaction, each after the other: one plan a delivery, in order."""
+        policy, now = in_force(self.policy), moment(now)
+        with self.store.unit() as unit:
+            return [_plan(policy, unit, each, now) for each in deliveries]
+
+
+def _plan(policy: Policy, unit: Unit, delivery: Delivery, now: datetime) -> Plan:
+    def look(address: Address) -> History:
+        return unit.history(HistoryKey(recipient=address.key, domain=address.domain))
+
+    recipient = delivery.recipient
+    learned = None if policy.provider_by_domain(recipient) else learned_provider(policy, unit, recipient.domain, now)
+    key = plan_key(policy, delivery, learned)
+    plan, changes = planned(policy, delivery, key, unit.history(key), look, now)
+    for change in changes:
+        unit.watch(change) if isinstance(change, Watch) else unit.count(change)
+    return plan
+
+
+def learned_provider(policy: Policy, unit: Unit, domain: str, now: datetime) -> str | None:
+    """Return which provider took the domain's mail of late; None: not known, or no provider of this policy."""
+    found = unit.provider(domain)
+    if found is None or now - found[1] > LEARNED_LASTS or found[0] not in policy.providers:
+        return None
+    return found[0]
+
+
+def _learn(policy: Policy, unit: Unit, attempt: Attempt, provider: str | None, now: datetime) -> None:
+    """Remember which provider takes a domain's mail, where its own name does not tell; the day is near enough."""
+    recipient = attempt.recipient
+    if recipient is None or provider is None or policy.provider_by_domain(recipient) is not None:
+        return
+    known = unit.provider(recipient.domain)
+    if known is None or (known[1] < now and (known[0] != provider or now - known[1] > LEARN_AGAIN)):
+        unit.learn(recipient.domain, provider, now)
 
 
 def _timed(attempt: Attempt, now: datetime) -> Attempt:
@@ -168,15 +144,31 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
             message = f"attempt `{attempt.identity}` to `{recipient}` is known with other content"
             return AttemptConflict(message)
         return known.decision
-    entry, watches = recorded(policy, attempt, unit.history(history_key(policy, attempt)), now)
-    unit.commit(entry)
-    for watch in watches:
+    provider = policy.provider_of(attempt)
+    learned = None
+    if provider is None and attempt.recipient is not None:
+        learned = learned_provider(policy, unit, attempt.recipient.domain, now)
+    kept = recorded(policy, attempt, unit.history(history_key(policy, attempt, learned)), now)
+    unit.commit(kept.entry)
+    _learn(policy, unit, attempt, provider, now)
+    for watch in kept.watches:
         unit.watch(watch)
-    return entry.decision
+    for traffic in kept.traffics:
+        unit.count(traffic)
+    return kept.entry.decision
 
 
-def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> tuple[Entry, tuple[Watch, ...]]:
-    """Return what is to be kept of an attempt: the decision's line of the ledger, and the watches that it changed."""
+@frozen
+class Kept:
+    """What is to be kept of an attempt: a line of the ledger, and the watches and counts that it changed."""
+
+    entry: Entry
+    watches: tuple[Watch, ...]
+    traffics: tuple[Traffic, ...]
+
+
+def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Kept:
+    """Decide about an attempt, and return what is to be kept of it."""
     decision = decide(policy, attempt, history, now=now, spread=spread_of(attempt))
     progress = progress_after(attempt, decision, history.progress, now)
     entry = Entry(
@@ -191,18 +183,32 @@ def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) 
     at = max(now, progress.first_attempt_at)
     after = watches_after(history.watches, seen(attempt, decision.category, decision.fault, history, at), at)
     pairs = zip(history.watches, after, strict=True)
-    return entry, tuple(watch for before, watch in pairs if watch is not before)
+    went = () if isinstance(attempt.outcome, Event) else history.traffics
+    return Kept(
+        entry,
+        tuple(watch for before, watch in pairs if watch is not before),
+        tuple(counted(each, now) for each in went),
+    )
 
 
-def history_key(policy: Policy, attempt: Attempt) -> HistoryKey:
-    """Where the history of an attempt is found."""
-    recipient = attempt.recipient
+def history_key(policy: Policy, attempt: Attempt, learned: str | None = None) -> HistoryKey:
+    """Where the history of an attempt is found.
+
+    Args:
+        learned: the provider of its domain, where the attempt does not tell; None: not known.
+    """
+    recipient, provider = attempt.recipient, policy.provider_of(attempt) or learned
+    if recipient is None:
+        return HistoryKey(provider=provider)
+    to = policy.destination(attempt.sender, recipient, attempt.stream, provider)
     return HistoryKey(
-        recipient=recipient.key if recipient else None,
-        domain=recipient.domain if recipient else None,
-        message=attempt.message if recipient else None,
-        pair=policy.pair(attempt.sender, recipient),
-        watches=watch_keys(policy, recipient, policy.provider_of(attempt)),
+        recipient=recipient.key,
+        domain=recipient.domain,
+        message=attempt.message,
+        stream=attempt.stream,
+        destinations=policy.destinations(to, policy.place(recipient, provider)),
+        watches=watch_keys(policy, recipient, provider),
+        provider=provider,
     )
 
 
@@ -212,14 +218,21 @@ def spread_of(attempt: Attempt) -> float:
     return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:6], "big") / 2**48
 
 
+def _counts(attempt: Attempt, decision: Decision) -> bool:
+    reconnects = any(isinstance(each, Reconnect) for each in decision.effects)
+    return not (reconnects or decision.action is Action.HOLD or isinstance(attempt.outcome, Event))
+
+
 def progress_after(attempt: Attempt, decision: Decision, before: Progress | None, now: datetime) -> Progress:
     """Return how far the message is after this attempt.
 
-    What made us reconnect, and a hold, does not count as an attempt. What comes late (an older event, or one after the
-    message was settled) is counted, but does not reopen the message; a delivery always settles it.
+    What made us reconnect, and a hold, does not count as an attempt; what a recipient says of the message is none.
+    What comes late (an older event, or one after the message was settled) is counted, but does not reopen the message;
+    a delivery always settles it.
     """
+    if isinstance(attempt.outcome, Event) and before is not None:
+        return before
     effects = decision.effects
-    counted = decision.action is not Action.HOLD and not any(isinstance(each, Reconnect) for each in effects)
     number = attempt.number or (before.attempts if before else 0) + 1
     held = before.held if before else timedelta(0)
     if before and before.action is Action.HOLD:
@@ -227,7 +240,7 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
     after = Progress(
         message=attempt.message,
         recipient=attempt.recipient.key if attempt.recipient else "",
-        attempts=number if counted else number - 1,
+        attempts=number if _counts(attempt, decision) else number - 1,
         first_attempt_at=first_attempt(attempt, before, now),
         held=held,
         last_at=now,
@@ -238,67 +251,13 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         custody=attempt.custody,
         rule=decision.rule.id,
         guarded=any(each.kind is EvidenceKind.GUARD for each in decision.evidence),
+        frozen=any(each.kind is EvidenceKind.FREEZE for each in decision.evidence),
+        clear=(before is not None and before.clear) or any(isinstance(each, InClear) for each in effects),
+        route=decision.route,
+        deliver_by=deadline_of(attempt, before),
         tried=tries(before, decision.rule.id, number=number),
     )
     delivered = decision.final and decision.category is Category.ACCEPTED
     if before is None or delivered or not (before.final or now < before.last_at):
         return after
     return evolve(before, attempts=max(after.attempts, before.attempts), first_attempt_at=after.first_attempt_at)
-
-
-@frozen(kw_only=True)
-class _Finding:
-    """What stands against sending, and for how long."""
-
-    verdict: Verdict
-    why: str
-    not_before: datetime | None = None
-    suppression: Suppression | None = None
-
-
-def _plan(policy: Policy, recipient: Address, history: History, now: datetime) -> Plan:
-    clear = _Finding(verdict=Verdict.SEND, why="nothing stands against it")
-    found = next(_against(history, now), clear)
-    note, waiting, deliver_to = history.forward, "", None
-    if note is not None and note.state is ForwardState.PENDING:
-        waiting = f"; a forward to `{note.forward_path}` waits for approval"
-    if note is not None and note.state is ForwardState.APPROVED:
-        deliver_to = parse_address(note.forward_path.quoted)
-        waiting = f"; a person approved the new address `{note.forward_path}`: write there"
-    return Plan(
-        recipient=recipient,
-        verdict=found.verdict,
-        not_before=found.not_before,
-        route=policy.route(None, policy.place(recipient)) if found.verdict in (Verdict.SEND, Verdict.WAIT) else None,
-        alone=history.progress is not None and history.progress.split,
-        why=found.why + waiting,
-        suppression=found.suppression,
-        forward=note,
-        deliver_to=deliver_to,
-        policy_version=policy.version,
-    )
-
-
-def _against(history: History, now: datetime) -> Iterator[_Finding]:
-    """Yield what stands against sending, the gravest first."""
-    progress = history.progress
-    if progress is not None and progress.final:
-        yield _Finding(verdict=Verdict.SETTLED, why=f"this message is settled: {progress.action.value}")
-    for entry in history.suppressions:
-        if entry.active(now):
-            until = f"until {entry.expires_at:%Y-%m-%d %H:%M} UTC" if entry.expires_at else "until it is released"
-            why = f"{entry.target} is suppressed {until}: {entry.reason.value}"
-            yield _Finding(verdict=Verdict.SUPPRESSED, why=why, suppression=entry)
-    if progress is not None and progress.custody is Custody.THEIRS:
-        yield _Finding(verdict=Verdict.THEIRS, why="who holds this message retries by itself; nothing is sent twice")
-    if progress is not None and progress.action is Action.HOLD:
-        yield _Finding(verdict=Verdict.HELD, why="the last attempt ended in a hold: a person must act first")
-    waits: list[tuple[datetime, str]] = []
-    if progress is not None and progress.retry_at is not None:
-        waits.append((progress.retry_at, f"attempt {progress.attempts + 1} is due then"))
-    if history.suspension is not None:
-        reason = f"this destination is suspended until then: {history.suspension.reason.value}"
-        waits.append((history.suspension.until, reason))
-    latest, why = max(waits, default=(now, ""))
-    if now < latest:
-        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=latest)

@@ -29,6 +29,11 @@ class UntrustedPath:
         return self.quoted
 
 
+def domain_of(path: UntrustedPath) -> str:
+    """The domain of a path, to compare it with, and for nothing else."""
+    return path.quoted.rpartition("@")[2]
+
+
 class ForwardState(Enum):
     """What a person has said of a note."""
 

@@ -11,8 +11,10 @@ from policy.diagnosis.category import Category
 from policy.forward import ForwardState, UntrustedPath
 from policy.guard import Watch
 from policy.text import SafeText
+from policy.throttle import Rate, Traffic, recovering
 
 TRIGGERS_KEPT = 128  # newest triggers of one destination that a History holds
+FORWARD_LASTS = timedelta(days=180)
 STRIKES_KEPT = 32  # newest strikes of one target that a History holds; older ones no longer count
 
 
@@ -30,6 +32,10 @@ class Progress:
         custody: who retries.
         rule, tried: the rule that decided last, and how often in a row it did.
         guarded: it waits because the outage guard was open.
+        frozen: it waits because a person said that nothing is to be bounced.
+        clear: it was told once to go in clear.
+        route: by which it goes next; None: the usual one.
+        deliver_by: when it is worth nothing any more; None: it has no deadline of its own.
     """
 
     message: str
@@ -46,6 +52,10 @@ class Progress:
     rule: str = ""
     tried: int = 0
     guarded: bool = False
+    frozen: bool = False
+    clear: bool = False
+    route: str | None = None
+    deliver_by: datetime | None = None
 
 
 def tries(progress: Progress | None, rule: str, *, number: int) -> int:
@@ -64,6 +74,17 @@ def first_attempt(attempt: Attempt, progress: Progress | None, now: datetime) ->
     if progress is None:
         return stated
     return progress.first_attempt_at if attempt.first_attempt_at is None else min(stated, progress.first_attempt_at)
+
+
+def stream_target(address: str, stream: str) -> str:
+    """The target of a suppression of one stream to an address; a domain has no `#`, so it can be told apart."""
+    return f"{address}#{stream}"
+
+
+def deadline_of(attempt: Attempt, progress: Progress | None) -> datetime | None:
+    """When a message is worth nothing any more: the earliest that anybody said; None: nobody did."""
+    said = [attempt.deliver_by, progress.deliver_by if progress is not None else None]
+    return min((each for each in said if each is not None), default=None)
 
 
 @frozen(kw_only=True)
@@ -93,6 +114,9 @@ class Suspension:
     Args:
         rule: which said so; reason: what it stood on.
         since: when the last one began; times: which one in a row it is, counted from 1.
+        usual: how much went there in the hour before it.
+        well_at: when mail was delivered there again; None: not since then.
+        ends_on_success: a delivery ends it before its time.
     """
 
     target: str
@@ -101,10 +125,51 @@ class Suspension:
     since: datetime
     until: datetime
     times: int = 1
+    usual: int = 0
+    well_at: datetime | None = None
+    ends_on_success: bool = False
 
     def active(self, now: datetime) -> bool:
         """Does it bind at `now`?"""
         return now < self.until
+
+    def rate(self, now: datetime) -> Rate | None:
+        """How fast mail may go there now that it is over; None: as fast as it likes."""
+        return recovering(self.until, self.well_at, self.usual, self.times, now)
+
+
+@frozen(kw_only=True)
+class Throttling:
+    """Mail to the destination `target` goes no faster than `rate` until `until`; see `Suspension`."""
+
+    target: str
+    rule: RuleRef
+    reason: Category
+    rate: Rate
+    since: datetime
+    until: datetime
+
+    def active(self, now: datetime) -> bool:
+        """Does it bind at `now`?"""
+        return now < self.until
+
+
+@frozen(kw_only=True)
+class Freeze:
+    """A person's word that nothing is to be bounced or suppressed until it is lifted.
+
+    Args:
+        provider: only for mail to this provider (or domain); empty: for all mail.
+    """
+
+    provider: str
+    since: datetime
+    note: str = ""
+
+    @property
+    def of_what(self) -> str:
+        """What it concerns, for people."""
+        return f"mail to {self.provider}" if self.provider else "all mail"
 
 
 class Source(Enum):
@@ -130,7 +195,7 @@ class Suppression:
     """An entry of the suppression list.
 
     Args:
-        target: an address key or a domain.
+        target: an address key, a domain, or an address key and a stream (`jo@example.org#bulk`).
         provider: where the reply came from, as the guard and `undo` know it; empty when it came from nowhere.
         note: what a person said of it.
         reason, rule, reply: why, by which rule, on which words (cleaned).
@@ -157,13 +222,22 @@ class Suppression:
 
 @frozen(kw_only=True)
 class ForwardNote:
-    """A forward path that a reply named; nothing acts on it until `state` is approved."""
+    """A forward path that a reply named; nothing acts on it until `state` is approved.
+
+    Args:
+        since: when it was first named; seen_at: when last (None: not since).
+    """
 
     address: str
     forward_path: UntrustedPath
     state: ForwardState
     reply: SafeText
     since: datetime
+    seen_at: datetime | None = None
+
+    def lasts(self, now: datetime) -> bool:
+        """Was it named not too long ago? Mailboxes change hands; after that the old address is asked again."""
+        return now < (self.seen_at or self.since) + FORWARD_LASTS
 
 
 @frozen(kw_only=True)
@@ -174,10 +248,13 @@ class History:
         progress: of this message with this recipient; None before its first attempt.
         last_success: when mail to this address was last accepted for good; None: never seen.
         strikes: of the address and of its domain, oldest first, the newest `STRIKES_KEPT`.
-        suppressions: entries for the address and for its domain, active or not.
-        suspension: of the pair (our identity, the destination), active or not; None: never.
-        triggers: of the pair, oldest first, the newest `TRIGGERS_KEPT`.
+        suppressions: entries for the address, for its domain and for the stream to it, active or not.
+        suspensions, throttlings: of the destinations of the key that have any, active or not.
+        traffics: one of each destination of the key.
+        triggers: of each of these destinations the newest `TRIGGERS_KEPT`, oldest first.
+        freezes: all there are.
         watches: the guard's, of the provider and of the domain.
+        provider: that takes the domain's mail, as was learned from attempts; None: not known, or not asked for.
         forward: the note kept for this address; None when there is none.
     """
 
@@ -185,7 +262,11 @@ class History:
     last_success: datetime | None = None
     strikes: tuple[PastStrike, ...] = field(default=())
     suppressions: tuple[Suppression, ...] = field(default=())
-    suspension: Suspension | None = None
+    suspensions: tuple[Suspension, ...] = field(default=())
+    throttlings: tuple[Throttling, ...] = field(default=())
+    traffics: tuple[Traffic, ...] = field(default=())
+    freezes: tuple[Freeze, ...] = field(default=())
+    provider: str | None = None
     triggers: tuple[PastTrigger, ...] = field(default=())
     watches: tuple[Watch, ...] = field(default=())
     forward: ForwardNote | None = None
@@ -199,15 +280,26 @@ class HistoryKey:
         recipient: address key; None when the recipient is not known.
         domain: the recipient's.
         message: the message's id; None when no certain message is meant.
-        pair: key of (our identity, the destination), see `Policy.pair`.
-        watches: keys of the guard's watches, see `Policy.watched`.
+        stream: what kind of mail; None when not known.
+        destinations: keys of what may be suspended or throttled, see `policy.destination`; the pair's comes first.
+        watches: keys of the guard's watches, see `policy.outage`.
+        provider: as `History` has it; it is what the other keys were made with.
     """
 
-    recipient: str | None
-    domain: str | None
-    message: str | None
-    pair: str | None
+    recipient: str | None = None
+    domain: str | None = None
+    message: str | None = None
+    stream: str | None = None
+    destinations: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
+    provider: str | None = None
+
+    @property
+    def targets(self) -> tuple[tuple[Scope, str], ...]:
+        """What may be suppressed: the address, the domain, the stream to the address, as far as they are known."""
+        stream = stream_target(self.recipient, self.stream) if self.recipient and self.stream else None
+        places = ((Scope.ADDRESS, self.recipient), (Scope.DOMAIN, self.domain), (Scope.STREAM, stream))
+        return tuple((scope, target) for scope, target in places if target is not None)
 
 
 @frozen(kw_only=True)

@@ -33,10 +33,13 @@ def take(unit: Unit, new: Suppression, now: datetime) -> Intake:
 def present(unit: Unit, scope: Scope, target: str) -> Suppression | None:
     """Return the entry for a target, active or not; None when there is none."""
     is_address = scope is Scope.ADDRESS
-    key = HistoryKey(
-        recipient=target if is_address else None, domain=None if is_address else target, message=None, pair=None
-    )
-    return next(iter(unit.history(key).suppressions), None)
+    if scope is Scope.STREAM:
+        address, _, stream = target.rpartition("#")
+        found = unit.history(HistoryKey(recipient=address, stream=stream)).suppressions
+    else:
+        key = HistoryKey(recipient=target) if is_address else HistoryKey(domain=target)
+        found = unit.history(key).suppressions
+    return next((each for each in found if each.scope is scope), None)
 
 
 def _says_as_much(old: Suppression, new: Suppression) -> bool:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from policy.forward import ForwardState
 from policy.guard import Watch
-from policy.history import Entry, ForwardNote, History, HistoryKey, Suppression, Suspension
+from policy.history import Entry, ForwardNote, Freeze, History, HistoryKey, Suppression, Suspension, Throttling
+from policy.throttle import Traffic
 from policy.transaction import Envelope, Transaction
 
 
@@ -30,17 +31,18 @@ class Unit(Protocol):
 
     def commit(self, entry: Entry) -> None:
         """Append `entry` to the ledger, keep its progress, and perform each effect that remembers something:
-        Suppress, Strike, Delivered, NoteForward, Suspend, Trigger, OpenGuard. The key must be new (ValueError
-        otherwise).
+        Suppress, Strike, Delivered, NoteForward, Suspend, Throttle, Recovered, Trigger, OpenGuard. The key must be new
+        (ValueError otherwise).
 
         - Suppress: one entry a (scope, target); a new one replaces it unless the old one is active and stronger,
           or as strong and expires later, or not of a bounce.
         - Strike: one a (target, message, reason); a repeated one keeps the first time.
         - Delivered: last success is the latest seen; strikes of the target up to then are removed, and a *weak*
           suppression of a bounce is released.
-        - NoteForward: one note an address; the same path keeps state and time, another path replaces it and is
-          pending again.
-        - Suspend: the later time wins.
+        - NoteForward: one note an address; the same path keeps its first time and its state, unless a rule approves
+          what no person rejected; another path replaces it and is pending again, or approved.
+        - Suspend: the later time wins. Throttle: the slower rate, while it lasts.
+        - Recovered: the suspension is over, and recovers from then on.
         - Trigger: one a (target, rule, attempt); the newest are kept.
         - OpenGuard: active suppressions of bounces at that key, younger than `guard.UNDO`, are quarantined.
         """
@@ -56,7 +58,25 @@ class Unit(Protocol):
         them as they were. Strikes of their targets are removed."""
 
     def cancel(self, target: str, now: datetime) -> bool:
-        """End the suspension of a destination; False when there is none."""
+        """End what holds mail to a destination back: suspension, recovery, throttling; False when there is none."""
+
+    def provider(self, domain: str) -> tuple[str, datetime] | None:
+        """Return the provider that was last seen to take the domain's mail, and when; None: never seen."""
+
+    def learn(self, domain: str, provider: str, at: datetime) -> None:
+        """Keep which provider takes a domain's mail."""
+
+    def count(self, traffic: Traffic) -> None:
+        """Keep what is known of the traffic to a destination; it replaces what was."""
+
+    def freeze(self, new: Freeze) -> None:
+        """Keep a person's word that nothing is to be bounced or suppressed; an earlier one for the same stands."""
+
+    def lift(self, provider: str) -> Freeze | None:
+        """Take it back; return it, None when there is none."""
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        """Return all, by provider."""
 
     def release(self, target: str) -> int:
         """Release every suppression of `target` (an address key or a domain) that is not released yet, and remove its
@@ -83,6 +103,9 @@ class Store(Protocol):
         """All notes, by (since, address)."""
 
     def suspensions(self) -> Iterator[Suspension]:
+        """All of them, past ones too, by (since, target)."""
+
+    def throttlings(self) -> Iterator[Throttling]:
         """All of them, past ones too, by (since, target)."""
 
     def watches(self) -> Iterator[Watch]:

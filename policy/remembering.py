@@ -10,8 +10,20 @@ from typing import Protocol
 
 from attrs import evolve
 
-from policy.attempt import Attempt
-from policy.decision import Delivered, NoteForward, OpenGuard, Scope, Strength, Strike, Suppress, Suspend, Trigger
+from policy.attempt import Attempt, Event
+from policy.decision import (
+    Delivered,
+    NoteForward,
+    OpenGuard,
+    Recovered,
+    Scope,
+    Strength,
+    Strike,
+    Suppress,
+    Suspend,
+    Throttle,
+    Trigger,
+)
 from policy.forward import ForwardState
 from policy.guard import UNDO, UNDO_IN_DOMAIN, Watch
 from policy.history import (
@@ -20,6 +32,7 @@ from policy.history import (
     Entry,
     EntryState,
     ForwardNote,
+    Freeze,
     History,
     HistoryKey,
     PastStrike,
@@ -28,10 +41,13 @@ from policy.history import (
     Source,
     Suppression,
     Suspension,
+    Throttling,
 )
 from policy.reply import Reply
 from policy.text import TEXT_LIMIT, SafeText, clean
+from policy.throttle import Traffic
 
+_SOURCES = {Event.COMPLAINT: Source.COMPLAINT, Event.UNSUBSCRIBE: Source.UNSUBSCRIBE}
 _STRENGTHS = (Strength.WEAK, Strength.STRONG, Strength.PERMANENT)  # weakest first
 
 
@@ -68,6 +84,21 @@ class Shelf(Protocol):
 
     def put_suspension(self, suspension: Suspension) -> None: ...
 
+    def throttling(self, target: str) -> Throttling | None: ...
+
+    def put_throttling(self, throttling: Throttling) -> None: ...
+
+    def traffic(self, target: str) -> Traffic | None: ...
+
+    def count(self, traffic: Traffic) -> None: ...
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        """Return all, by provider."""
+
+    def put_freeze(self, freeze: Freeze) -> None: ...
+
+    def drop_freeze(self, provider: str) -> None: ...
+
     def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
         """Return the last `count` of the target by (at, rule, attempt), in any order."""
 
@@ -85,17 +116,24 @@ class Shelf(Protocol):
 
 def recall(shelf: Shelf, key: HistoryKey) -> History:
     """Return what the shelf knows under `key`; strikes oldest first, at most `STRIKES_KEPT` of each target."""
-    targets = [(Scope.ADDRESS, key.recipient), (Scope.DOMAIN, key.domain)]
-    known = [(scope, target) for scope, target in targets if target is not None]
-    strikes = [each for _, target in known for each in shelf.newest_strikes(target, STRIKES_KEPT)]
-    suppressions = [shelf.suppression(scope, target) for scope, target in known]
+    striking = [target for scope, target in key.targets if scope is not Scope.STREAM]
+    strikes = [each for target in striking for each in shelf.newest_strikes(target, STRIKES_KEPT)]
+    suppressions = [shelf.suppression(scope, target) for scope, target in key.targets]
+    suspensions = [shelf.suspension(each) for each in key.destinations]
+    throttlings = [shelf.throttling(each) for each in key.destinations]
+    traffics = [shelf.traffic(each) or Traffic(target=each) for each in key.destinations]
+    triggers = [each for target in key.destinations for each in shelf.newest_triggers(target, TRIGGERS_KEPT)]
     return History(
         progress=None if key.message is None else shelf.progress(key.message, key.recipient or ""),
         last_success=None if key.recipient is None else shelf.last_success(key.recipient),
         strikes=tuple(sorted(strikes, key=strike_order)),
         suppressions=tuple(each for each in suppressions if each is not None),
-        suspension=None if key.pair is None else shelf.suspension(key.pair),
-        triggers=() if key.pair is None else _triggers(shelf, key.pair),
+        suspensions=tuple(each for each in suspensions if each is not None),
+        throttlings=tuple(each for each in throttlings if each is not None),
+        traffics=tuple(traffics),
+        freezes=shelf.freezes(),
+        provider=key.provider,
+        triggers=tuple(sorted(triggers, key=trigger_order)),
         watches=tuple(shelf.watch_of(each) or Watch(key=each) for each in key.watches),
         forward=None if key.recipient is None else shelf.forward(key.recipient),
     )
@@ -126,6 +164,10 @@ def remember(shelf: Shelf, entry: Entry) -> None:
                 _note(shelf, effect, entry)
             case Suspend():
                 _suspend(shelf, effect, entry)
+            case Throttle():
+                _throttle(shelf, effect, entry)
+            case Recovered():
+                _recover(shelf, effect.target, entry.at)
             case Trigger():
                 shelf.add_trigger(
                     PastTrigger(target=effect.target, rule=effect.rule, at=entry.at, attempt=entry.attempt_id)
@@ -136,7 +178,7 @@ def remember(shelf: Shelf, entry: Entry) -> None:
 
 def release(shelf: Shelf, target: str) -> int:
     """Let mail go to the target again; return how many suppressions were not released yet."""
-    found = [shelf.suppression(scope, target) for scope in Scope]
+    found = [shelf.suppression(scope, target) for scope in Scope]  # a target is of one scope: its form tells
     held = [each for each in found if each is not None and each.state is not EntryState.RELEASED]
     for each in held:
         shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
@@ -170,12 +212,31 @@ def undo(shelf: Shelf, *, since: datetime, provider: str | None, rule: str | Non
 
 
 def cancel(shelf: Shelf, target: str, now: datetime) -> bool:
-    """End a suspension now; False when there is none that binds."""
-    suspension = shelf.suspension(target)
-    if suspension is None or not suspension.active(now):
-        return False
-    shelf.put_suspension(evolve(suspension, until=now))
-    return True
+    """End now what holds mail to a destination back; False when nothing does."""
+    suspension, throttling = shelf.suspension(target), shelf.throttling(target)
+    ended = False
+    if suspension is not None and (suspension.active(now) or suspension.rate(now) is not None):
+        # what went there before is forgotten, so that nothing has to recover
+        shelf.put_suspension(evolve(suspension, until=min(suspension.until, now), well_at=now, usual=0))
+        ended = True
+    if throttling is not None and throttling.active(now):
+        shelf.put_throttling(evolve(throttling, until=now))
+        ended = True
+    return ended
+
+
+def freeze(shelf: Shelf, new: Freeze) -> None:
+    """Keep a freeze, unless one of the same stands."""
+    if all(each.provider != new.provider for each in shelf.freezes()):
+        shelf.put_freeze(new)
+
+
+def lift(shelf: Shelf, provider: str) -> Freeze | None:
+    """End a freeze; return what it was."""
+    found = next((each for each in shelf.freezes() if each.provider == provider), None)
+    if found is not None:
+        shelf.drop_freeze(provider)
+    return found
 
 
 def judge(shelf: Shelf, address: str, path: str, state: ForwardState) -> bool:
@@ -217,6 +278,7 @@ def _suppress(shelf: Shelf, effect: Suppress, entry: Entry) -> None:
         since=entry.at,
         expires_at=effect.until,
         provider=entry.provider,
+        source=_SOURCES[entry.attempt.outcome] if isinstance(entry.attempt.outcome, Event) else Source.BOUNCE,
     )
     old = shelf.suppression(effect.scope, effect.target)
     if old is None or not stays(old, new):
@@ -249,8 +311,31 @@ def _suspend(shelf: Shelf, effect: Suspend, entry: Entry) -> None:
         since=entry.at,
         until=effect.until,
         times=effect.times,
+        usual=effect.usual,
+        ends_on_success=effect.ends_on_success,
     )
     shelf.put_suspension(suspension)
+
+
+def _throttle(shelf: Shelf, effect: Throttle, entry: Entry) -> None:
+    throttling = Throttling(
+        target=effect.target,
+        rule=entry.decision.rule,
+        reason=entry.decision.category,
+        rate=effect.rate,
+        since=entry.at,
+        until=effect.until,
+    )
+    former = shelf.throttling(effect.target)
+    slower = former is not None and former.active(entry.at) and former.rate.interval > effect.rate.interval
+    if not slower:
+        shelf.put_throttling(throttling)
+
+
+def _recover(shelf: Shelf, target: str, at: datetime) -> None:
+    suspension = shelf.suspension(target)
+    if suspension is not None and suspension.well_at is None and suspension.since <= at:
+        shelf.put_suspension(evolve(suspension, until=min(suspension.until, at), well_at=at))
 
 
 def _quarantine(shelf: Shelf, key: str, at: datetime) -> None:
@@ -262,25 +347,24 @@ def _quarantine(shelf: Shelf, key: str, at: datetime) -> None:
             shelf.put_suppression(evolve(each, state=EntryState.QUARANTINED))
 
 
-def _triggers(shelf: Shelf, target: str) -> tuple[PastTrigger, ...]:
-    return tuple(sorted(shelf.newest_triggers(target, TRIGGERS_KEPT), key=trigger_order))
-
-
-def trigger_order(trigger: PastTrigger) -> tuple[datetime, str, str]:
-    """Return the key by which triggers of one target are older or newer."""
-    return trigger.at, trigger.rule, trigger.attempt
+def trigger_order(trigger: PastTrigger) -> tuple[datetime, str, str, str]:
+    """Return the key by which triggers are older or newer."""
+    return trigger.at, trigger.target, trigger.rule, trigger.attempt
 
 
 def _note(shelf: Shelf, effect: NoteForward, entry: Entry) -> None:
     if effect.address is None:
         return  # nobody to keep it for; the decision in the ledger shows the path
     old = shelf.forward(effect.address.key)
+    approves = effect.approved and (old is None or old.state is not ForwardState.REJECTED)
     if old is not None and old.forward_path == effect.forward_path:
+        state = ForwardState.APPROVED if approves else old.state
+        shelf.put_forward(evolve(old, state=state, seen_at=max(entry.at, old.seen_at or old.since)))
         return
     note = ForwardNote(
         address=effect.address.key,
         forward_path=effect.forward_path,
-        state=ForwardState.PENDING,
+        state=ForwardState.APPROVED if effect.approved else ForwardState.PENDING,
         reply=_words(entry.attempt, codes=(251, 551)),
         since=entry.at,
     )
@@ -314,6 +398,12 @@ class ShelvedUnit(Shelf, Protocol):
 
     def cancel(self, target: str, now: datetime) -> bool:
         return cancel(self, target, now)
+
+    def freeze(self, new: Freeze) -> None:
+        freeze(self, new)
+
+    def lift(self, provider: str) -> Freeze | None:
+        return lift(self, provider)
 
     def judge(self, address: str, path: str, state: ForwardState) -> bool:
         return judge(self, address, path, state)

@@ -12,7 +12,8 @@ from attrs import evolve, frozen
 from policy.address import Address
 from policy.attempt import Attempt
 from policy.decision import Decision
-from policy.engine import AttemptConflict, Engine, Plan, Verdict
+from policy.engine import AttemptConflict, Engine
+from policy.planning import Delivery, Plan, Verdict
 from policy.ports import Mailer
 from policy.transaction import Envelope, fold
 
@@ -57,9 +58,11 @@ def send(
     envelope = evolve(envelope, message_id=envelope.message_id or _digest(envelope))
     recipients = tuple({address.key: address for address in envelope.recipients}.values())
     known = {each.key: engine.recorded(attempt_id, each) for each in recipients}
-    plans = {
-        each.key: engine.plan(each, now=now, sender=envelope.sender, message=envelope.message_id) for each in recipients
-    }
+    deliveries = [
+        Delivery(recipient=each, sender=envelope.sender, message=envelope.message_id, stream=envelope.stream)
+        for each in recipients
+    ]
+    plans = {plan.recipient.key: plan for plan in engine.plan_all(deliveries, now=now)}
     made = {key: (entry.attempt, entry.decision) for key, entry in known.items() if entry is not None}
     due = [each for each in recipients if each.key not in made and plans[each.key].verdict in verdicts]
     together = tuple(each for each in due if not plans[each.key].alone)

@@ -2,16 +2,17 @@
 for how long.
 
 A reply may only ever count when its fault is the recipient's, and it came where a reply speaks of one recipient: to
-RCPT, or to the dot of a transaction with a single recipient. With the command unknown it must say so plainly.
+RCPT, or to the dot of a transaction with a single recipient. With the command unknown it must say so plainly. A
+complaint and an unsubscribe are the recipient's own word, and count at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from policy.attempt import Attempt, Command, Failure
+from policy.attempt import Attempt, Command, Event, Failure
 from policy.decision import Scope, Strength, Strike, Suppress
 from policy.diagnosis.category import Category, Diagnosis, Fault, Weight
-from policy.history import History
+from policy.history import History, stream_target
 from policy.reply import Reply
 from policy.rules.rule import Lasting, SuppressTerms
 
@@ -28,13 +29,13 @@ def may_suppress(attempt: Attempt, diagnosis: Diagnosis, *, despite_fault: bool 
     if attempt.null_sender:
         return "mail with the null sender never suppresses"
     outcome = attempt.outcome
+    if isinstance(outcome, Event) or outcome in OWN_LOOKUP:
+        return ""
     set_aside = despite_fault and isinstance(outcome, Reply) and outcome.klass == 5 and not outcome.is_void
     if set_aside and attempt.command in (Command.RCPT, Command.DOT):
         return _place(attempt, diagnosis)
     if diagnosis.category not in STRIKING or diagnosis.fault not in (Fault.RECIPIENT, Fault.RECIPIENT_DOMAIN):
         return f"{diagnosis.category.value} is not the recipient's fault"
-    if attempt.outcome in OWN_LOOKUP:
-        return ""
     if not isinstance(attempt.outcome, Reply):
         return "a network failure is no evidence against an address"
     return _place(attempt, diagnosis)
@@ -60,16 +61,14 @@ def judged(
     diagnosis: Diagnosis,
     history: History,
     *,
-    lasting: Lasting,
+    lasting: Callable[[Strength], Lasting],
     now: datetime,
-) -> Suppress | Strike:
-    """Return the suppression that is due, or the strike that counts towards it.
+) -> tuple[Suppress | Strike, ...]:
+    """Return the suppression that is due, or the strike that counts towards it, and what holds meanwhile.
 
     The outcome must be one that may count (`may_suppress`).
     """
-    target = ""
-    if attempt.recipient is not None:
-        target = attempt.recipient.key if terms.scope is Scope.ADDRESS else attempt.recipient.domain
+    scope, target = target_of(terms.scope, attempt)
     before = (
         strike.at
         for strike in history.strikes
@@ -77,18 +76,38 @@ def judged(
     )
     unidentified = attempt.message_id is None and attempt.first_attempt_at is None and (attempt.number or 1) > 1
     if unidentified and terms.strikes > 1:  # a retry of nobody knows which message: it is no strike of its own
-        return Strike(target=target, scope=terms.scope, reason=diagnosis.category, count=0, needed=terms.strikes)
+        return (Strike(target=target, scope=scope, reason=diagnosis.category, count=0, needed=terms.strikes),)
     count = spaced((at for at in before if now - terms.within <= at <= now), now, terms.apart)
     if count < terms.strikes:
-        return Strike(target=target, scope=terms.scope, reason=diagnosis.category, count=count, needed=terms.strikes)
-    span = terms.lasting or _span(terms.strength, target, diagnosis.category, history, lasting=lasting, now=now)
-    return Suppress(
-        target=target,
-        scope=terms.scope,
-        strength=terms.strength,
-        reason=diagnosis.category,
-        until=None if span is None else now + span,
+        strike = Strike(target=target, scope=scope, reason=diagnosis.category, count=count, needed=terms.strikes)
+        if terms.meanwhile is None:
+            return (strike,)
+        alone = SuppressTerms(strength=terms.meanwhile)
+        return (strike, *judged(alone, attempt, diagnosis, history, lasting=lasting, now=now))
+    usual = lasting(terms.strength)
+    span = terms.lasting or _span(terms.strength, target, diagnosis.category, history, lasting=usual, now=now)
+    return (
+        Suppress(
+            target=target,
+            scope=scope,
+            strength=terms.strength,
+            reason=diagnosis.category,
+            until=None if span is None else now + span,
+        ),
     )
+
+
+def target_of(scope: Scope, attempt: Attempt) -> tuple[Scope, str]:
+    """Return what is suppressed; a stream that is not named means all mail to the address."""
+    if attempt.recipient is None:
+        return scope, ""
+    match scope:
+        case Scope.DOMAIN:
+            return scope, attempt.recipient.domain
+        case Scope.STREAM if attempt.stream:
+            return scope, stream_target(attempt.recipient.key, attempt.stream)
+        case _:
+            return Scope.ADDRESS, attempt.recipient.key
 
 
 def spaced(times: Iterable[datetime], now: datetime, apart: timedelta) -> int:

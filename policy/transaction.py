@@ -14,7 +14,7 @@ from attrs import field, frozen
 from attrs.validators import min_len
 
 from policy.address import Address
-from policy.attempt import Attempt, Command, Failure, Outcome
+from policy.attempt import Answer, Attempt, Command, Failure
 from policy.reply import Flaw, Reply
 
 
@@ -54,7 +54,7 @@ class Transaction:
     envelope: Envelope
     mx: str | None = None
     rcpt_replies: tuple[tuple[Address, Reply], ...] = ()
-    ended: tuple[Command, Outcome] | None = None
+    ended: tuple[Command, Answer] | None = None
     lmtp_replies: tuple[Reply, ...] = ()
     smtputf8: bool = False
 
@@ -91,8 +91,8 @@ def fold(transaction: Transaction, *, at: datetime, attempt_id: str) -> Iterator
 
 
 def _verdict(
-    ended: tuple[Command, Outcome] | None, rcpt_reply: Reply | None, own: Reply | None
-) -> tuple[Command | None, Outcome]:
+    ended: tuple[Command, Answer] | None, rcpt_reply: Reply | None, own: Reply | None
+) -> tuple[Command | None, Answer]:
     """Return the command and the outcome that count for one recipient."""
     if rcpt_reply is not None and not _is_accepted(rcpt_reply):
         return Command.RCPT, rcpt_reply

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from adapters.cli.common import USAGE, fail, format_option, refused, reply_argument, rules_option, the_policy
-from policy import Attempt, Command, Failure, Policy, Reply
+from policy import Attempt, Command, Policy, Reply
 from policy.contract import ContractError, read_attempt
 from policy.diagnosis.diagnose import diagnose
 from policy.diagnosis.weighing import Weighing, near_misses, weigh
@@ -51,8 +51,8 @@ def explain_command(
 def explain(policy: Policy, attempt: Attempt) -> dict[str, Any]:
     """Return all that can be said of how the reply of `attempt` is read."""
     reply = attempt.outcome
-    if isinstance(reply, Failure):
-        fail(USAGE, "a failure without a reply has nothing to explain")
+    if not isinstance(reply, Reply):
+        fail(USAGE, "a failure or an event without a reply has nothing to explain")
     provider = policy.provider_of(attempt)
     subject = (policy.knowledge, reply, attempt.command, provider, attempt.recipient)
     weighing = weigh(*subject) if reply.klass in (4, 5) else Weighing(spoken=(), points=())

@@ -16,8 +16,7 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
-from policy import NULL_SENDER, Address, Engine, Plan, parse_address
-from policy.attempt import ident
+from policy import NULL_SENDER, Address, Delivery, Engine, Plan, parse_address
 from policy.contract import write_forward, write_suppression
 from policy.contract.times import write_time
 
@@ -32,14 +31,16 @@ Examples:
 @click.option("--to", "recipients", multiple=True, required=True, metavar="ADDRESS", help="May be repeated.")
 @click.option("--from", "sender", metavar="ADDRESS", help='The envelope sender; "" or <> for the null sender.')
 @click.option("--message-id", metavar="ID", help="A message that was tried before; new mail without it.")
+@click.option("--stream", metavar="NAME", help="What kind of mail, such as transactional, bulk.")
 @now_option
 @store_option
 @rules_option
 @format_option
-def plan_command(  # noqa: PLR0917 - one argument an option
+def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     recipients: tuple[str, ...],
     sender: str | None,
     message_id: str | None,
+    stream: str | None,
     now: datetime | None,
     store_url: str,
     rules: tuple[str, ...],
@@ -51,8 +52,10 @@ def plan_command(  # noqa: PLR0917 - one argument an option
     policy = the_policy(rules)
     with the_store(store_url, must_exist=True) as store:
         engine = Engine(policy, store)
-        message = ident(message_id)  # as attempts have it
-        plans = [engine.plan(each, now=clock(now), sender=reverse_path, message=message) for each in addresses]
+        deliveries = [
+            Delivery(recipient=each, sender=reverse_path, message=message_id, stream=stream) for each in addresses
+        ]
+        plans = engine.plan_all(deliveries, now=clock(now))
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -77,6 +80,7 @@ def write_plan(plan: Plan) -> dict[str, Any]:
         "not_before": plan.not_before and write_time(plan.not_before),
         "route": plan.route,
         "alone": plan.alone,
+        "in_clear": plan.in_clear,
         "why": plan.why,
         "suppression": plan.suppression and write_suppression(plan.suppression),
         "forward": plan.forward and write_forward(plan.forward),

@@ -125,7 +125,7 @@ def _still_wanted(store: Store, found: list[Entry], at: datetime) -> Iterator[di
 
 
 def _key(entry: Entry) -> HistoryKey:
-    return HistoryKey(recipient=entry.recipient, domain=entry.recipient.rpartition("@")[2], message=None, pair=None)
+    return HistoryKey(recipient=entry.recipient, domain=entry.recipient.rpartition("@")[2], stream=entry.attempt.stream)
 
 
 def _document(entry: Entry, suppressions: list[Suppression]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`mailverdict states`: what holds mail back for a while, suspensions and outage guards; shown, explained, ended."""
+"""`mailverdict states`: what holds mail back (suspensions, throttles, guards, freezes), shown, explained, ended."""
 
 import sys
 from collections.abc import Iterator
@@ -10,15 +10,18 @@ from attrs import evolve, frozen
 
 from adapters.cli.common import FINDINGS, clock, format_option, now_option, safe, store_option, the_store
 from adapters.cli.listing import show
-from policy.contract import write_suspension, write_watch
+from policy.attempt import NAME_LIMIT
+from policy.contract import write_freeze, write_suspension, write_throttling, write_watch
+from policy.destination import in_words
 from policy.guard import Watch, standing
-from policy.history import HistoryKey, Suspension
+from policy.history import Freeze, HistoryKey, Suspension, Throttling
 from policy.ports import Store
+from policy.text import TEXT_LIMIT, clean
 
 
 @click.group("states", epilog="\b\nExample:\n  mailverdict states list --store sqlite:///mail.db")
 def states_group() -> None:
-    """Show or end what holds mail back for a while: suspended destinations, and outage guards that are open."""
+    """Show or end what holds mail back: suspended or slowed destinations, open outage guards, freezes."""
 
 
 @states_group.command("list", epilog="\b\nExample:\n  mailverdict states list --all --format json")
@@ -50,17 +53,11 @@ class _State:
 
 
 def _states(store: Store, at: datetime) -> Iterator[_State]:
-    for suspension in store.suspensions():
-        binds = suspension.active(at)
-        yield _State(
-            kind="suspension",
-            target=suspension.target,
-            since=_time(suspension.since),
-            until=_time(suspension.until),
-            why=suspension_words(suspension),
-            binds=binds,
-            document={**write_suspension(suspension), "active": binds, "why": suspension_words(suspension)},
-        )
+    with store.unit() as unit:
+        freezes = unit.freezes()
+    yield from map(_freeze, freezes)
+    yield from (_suspension(each, at) for each in store.suspensions())
+    yield from (_throttling(each, at) for each in store.throttlings())
     for watch in (standing(each, at) for each in store.watches()):
         yield _State(
             kind="outage guard",
@@ -73,12 +70,59 @@ def _states(store: Store, at: datetime) -> Iterator[_State]:
         )
 
 
+def _freeze(freeze: Freeze) -> _State:
+    why = f"nothing of {freeze.of_what} is bounced or suppressed" + (f": {freeze.note}" if freeze.note else "")
+    return _State(
+        kind="freeze",
+        target=freeze.provider or "all mail",
+        since=_time(freeze.since),
+        until="it is lifted",
+        why=why,
+        binds=True,
+        document={**write_freeze(freeze), "active": True, "why": why},
+    )
+
+
+def _suspension(suspension: Suspension, at: datetime) -> _State:
+    binds, rate = suspension.active(at), suspension.rate(at)
+    recovers = not binds and rate is not None
+    why = suspension_words(suspension) if not recovers else f"{in_words(suspension.target)} recovers, {rate} now"
+    more = {"active": binds, "recovering_at": str(rate) if recovers else None, "why": why}
+    return _State(
+        kind="recovery" if recovers else "suspension",
+        target=suspension.target,
+        since=_time(suspension.until if recovers else suspension.since),
+        until="it is well" if recovers else _time(suspension.until),
+        why=why,
+        binds=binds or recovers,
+        document={**write_suspension(suspension), **more},
+    )
+
+
+def _throttling(throttling: Throttling, at: datetime) -> _State:
+    binds = throttling.active(at)
+    return _State(
+        kind="throttle",
+        target=throttling.target,
+        since=_time(throttling.since),
+        until=_time(throttling.until),
+        why=throttling_words(throttling),
+        binds=binds,
+        document={**write_throttling(throttling), "active": binds, "why": throttling_words(throttling)},
+    )
+
+
 def suspension_words(suspension: Suspension) -> str:
     """What a suspension does and why, for a person."""
-    identity, _, destination = suspension.target.partition(">")
-    sender = "mail without a sender's domain" if identity == "-" else f"mail from {identity}"
     again = f", the {suspension.times}. time in a row" if suspension.times > 1 else ""
-    return f"{sender} to {destination} waits: {suspension.reason.value}, rule {suspension.rule}{again}"
+    what = in_words(suspension.target)
+    return f"{what} waits: {suspension.reason.value}, rule {suspension.rule}{again}"
+
+
+def throttling_words(throttling: Throttling) -> str:
+    """What a throttle does and why, for a person."""
+    what = in_words(throttling.target)
+    return f"{what} goes at {throttling.rate}: {throttling.reason.value}, rule {throttling.rule}"
 
 
 def guard_words(watch: Watch) -> str:
@@ -96,11 +140,11 @@ def guard_words(watch: Watch) -> str:
 @store_option
 @format_option
 def cancel_suspension(target: str, now: datetime | None, store_url: str, form: str) -> None:
-    """End a suspension, by the target that `list` shows: mail may go there again now."""
+    """End a suspension, its recovery or a throttle, by the target that `list` shows: mail may go there as it comes."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
         ended = unit.cancel(target, at)
-    _tell(form, target, ended, "cancelled", "is not suspended")
+    _tell(form, target, ended, "cancelled", "is not held back")
 
 
 @states_group.command("close", epilog="\b\nExample:\n  mailverdict states close google")
@@ -112,12 +156,42 @@ def close_guard(key: str, store_url: str, form: str) -> None:
 
     It goes on watching, from nothing: failures that it has seen do not open it again. What it put aside stays aside.
     """
-    look = HistoryKey(recipient=None, domain=None, message=None, pair=None, watches=(key,))
+    look = HistoryKey(watches=(key,))
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
         (watch,) = unit.history(look).watches
         if watch.is_open:
             unit.watch(evolve(watch, open_since=None, failing=(), probes=()))
     _tell(form, key, watch.is_open, "closed", "is not open")
+
+
+@states_group.command(
+    "freeze",
+    epilog='\b\nExamples:\n  mailverdict states freeze --note "Gmail says no to everybody"\n'
+    "  mailverdict states freeze --provider google",
+)
+@click.option("--provider", default="", metavar="NAME", help="Only mail to this provider, or to this domain.")
+@click.option("--note", default="", metavar="TEXT", help="Why, for those who find it.")
+@now_option
+@store_option
+@format_option
+def freeze(provider: str, note: str, now: datetime | None, store_url: str, form: str) -> None:
+    """From now on bounce nobody and suppress nobody, until `lift`: what would be, is held and recorded."""
+    said = Freeze(provider=clean(provider, limit=NAME_LIMIT), since=clock(now), note=clean(note, limit=TEXT_LIMIT))
+    with the_store(store_url) as store, store.unit() as unit:
+        fresh = all(each.provider != said.provider for each in unit.freezes())
+        unit.freeze(said)
+    _tell(form, said.provider or "all mail", fresh, "frozen", "is frozen already")
+
+
+@states_group.command("lift", epilog="\b\nExample:\n  mailverdict states lift --provider google")
+@click.option("--provider", default="", metavar="NAME", help="The freeze of this provider; else that of all mail.")
+@store_option
+@format_option
+def lift(provider: str, store_url: str, form: str) -> None:
+    """End a freeze: what was held by it is planned again, and decided as it then is."""
+    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
+        lifted = unit.lift(clean(provider, limit=NAME_LIMIT))
+    _tell(form, provider or "all mail", lifted is not None, "lifted", "is not frozen")
 
 
 def _tell(form: str, target: str, done: bool, did: str, did_not: str) -> None:

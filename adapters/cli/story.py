@@ -20,10 +20,17 @@ from adapters.cli.common import (
 )
 from adapters.cli.ledger import write_entry
 from adapters.cli.listing import place, until
-from adapters.cli.states import guard_words, suspension_words
+from adapters.cli.states import guard_words, suspension_words, throttling_words
 from policy import Action, Store
 from policy.attempt import ident
-from policy.contract import write_progress, write_suppression, write_suspension, write_watch
+from policy.contract import (
+    write_freeze,
+    write_progress,
+    write_suppression,
+    write_suspension,
+    write_throttling,
+    write_watch,
+)
 from policy.engine import history_key
 from policy.guard import standing
 from policy.history import Entry, History, Progress
@@ -100,9 +107,10 @@ def _document(story: Sequence[Entry], history: History, at: datetime) -> dict[st
         "now": {
             "progress": history.progress and write_progress(history.progress),
             "suppressions": [write_suppression(each) for each in history.suppressions if each.active(at)],
-            "suspension": write_suspension(history.suspension)
-            if history.suspension and history.suspension.active(at)
-            else None,
+            "suspension": next((write_suspension(each) for each in history.suspensions if each.active(at)), None),
+            "suspensions": [write_suspension(each) for each in history.suspensions if each.active(at)],
+            "throttles": [write_throttling(each) for each in history.throttlings if each.active(at)],
+            "freezes": [write_freeze(each) for each in history.freezes],
             "guards": [write_watch(each) for each in history.watches if standing(each, at).is_open],
         },
     }
@@ -133,8 +141,13 @@ def _present(history: History, at: datetime) -> Iterator[str]:
             yield f"{entry.target} was suppressed; the entry is {entry.state.value}"
         else:
             yield f"{entry.target} was suppressed until {until(entry.expires_at)}"
-    if history.suspension is not None and history.suspension.active(at):
-        yield f"until {until(history.suspension.until)} {suspension_words(history.suspension)}"
+    for suspension in history.suspensions:
+        if suspension.active(at):
+            yield f"until {until(suspension.until)} {suspension_words(suspension)}"
+    for throttling in history.throttlings:
+        if throttling.active(at):
+            yield f"until {until(throttling.until)} {throttling_words(throttling)}"
+    yield from (f"{each.of_what} is frozen since {until(each.since)}" for each in history.freezes)
     yield from (guard_words(each) for each in history.watches if standing(each, at).is_open)
 
 

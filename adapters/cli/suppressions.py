@@ -80,8 +80,9 @@ def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url:
 
 
 def _key(target: str) -> HistoryKey:
+    target, _, stream = target.partition("#") if "#" in target.rpartition("@")[2] else (target, "", "")
     local, at, domain = target.rpartition("@")
-    return HistoryKey(recipient=target if local and at else None, domain=domain, message=None, pair=None)
+    return HistoryKey(recipient=target if local and at else None, domain=domain, stream=stream or None)
 
 
 def _document(key: str, history: History, at: datetime) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from policy.address import Address
-from policy.attempt import Command, Failure, Outcome
+from policy.attempt import Answer, Command, Failure
 from policy.reply import Reply, parse_reply
 from policy.transaction import Envelope, Transaction
 
@@ -41,7 +41,7 @@ class SkeletonMailer:
         reached = None if ended and ended[0] is Command.CONNECT and isinstance(ended[1], Failure) else self.host
         return Transaction(envelope=envelope, mx=reached, rcpt_replies=tuple(rcpt_replies), ended=ended)
 
-    def _ended(self, envelope: Envelope, rcpt_replies: list[tuple[Address, Reply]]) -> tuple[Command, Outcome] | None:
+    def _ended(self, envelope: Envelope, rcpt_replies: list[tuple[Address, Reply]]) -> tuple[Command, Answer] | None:
         """Go through the transaction; return what ended it, None when every recipient was refused."""
         for command, argument in ((Command.CONNECT, self.host), (Command.MAIL, str(envelope.sender))):
             said = self._said(command, argument)
@@ -62,7 +62,7 @@ class SkeletonMailer:
             return Command.DATA, said
         return Command.DOT, self._said(Command.DOT, envelope.content)
 
-    def _said(self, command: Command, argument: str | bytes) -> Outcome:
+    def _said(self, command: Command, argument: str | bytes) -> Answer:
         """Ask, and make a value of what comes back: a mailer never raises for what the other side does."""
         try:
             return parse_reply(self.ask(command, argument))

@@ -17,12 +17,12 @@ from attrs import define, field, frozen
 
 from adapters.mailers.conversation import Conversation, voided, wire_content
 from policy.address import Address, parse_domain
-from policy.attempt import Command, Failure, Outcome
+from policy.attempt import Answer, Command, Failure
 from policy.ports import MailerSetup
 from policy.reply import Flaw, Reply
 from policy.transaction import Envelope, Transaction
 
-Ended = tuple[Command, Outcome]
+Ended = tuple[Command, Answer]
 
 _MECHANISMS = frozenset({"CRAM-MD5", "PLAIN", "LOGIN"})  # what smtplib can do
 

@@ -17,9 +17,20 @@ from attrs import field, frozen
 
 from policy.decision import Scope
 from policy.guard import Watch
-from policy.history import Entry, ForwardNote, PastStrike, PastTrigger, Progress, Suppression, Suspension
+from policy.history import (
+    Entry,
+    ForwardNote,
+    Freeze,
+    PastStrike,
+    PastTrigger,
+    Progress,
+    Suppression,
+    Suspension,
+    Throttling,
+)
 from policy.ports import StoreUnavailable, Unit
 from policy.remembering import ShelvedUnit, strike_order, trigger_order
+from policy.throttle import Traffic
 
 
 @frozen
@@ -31,6 +42,10 @@ class _Tables:
     suppressions: MutableMapping[tuple[Scope, str], Suppression] = field(factory=dict)
     suspensions: MutableMapping[str, Suspension] = field(factory=dict)
     triggers: MutableMapping[str, Mapping[tuple[str, str], PastTrigger]] = field(factory=dict)
+    throttlings: MutableMapping[str, Throttling] = field(factory=dict)
+    traffics: MutableMapping[str, Traffic] = field(factory=dict)
+    providers: MutableMapping[str, tuple[str, datetime]] = field(factory=dict)
+    freezes: MutableMapping[str, Freeze | None] = field(factory=dict)
     watches: MutableMapping[str, Watch] = field(factory=dict)
     forwards: MutableMapping[str, ForwardNote] = field(factory=dict)
 
@@ -80,6 +95,10 @@ class MemoryStore:
     def suspensions(self) -> Iterator[Suspension]:
         """All of them, past ones too, by (since, target)."""
         return iter(sorted(self._snapshot(self._tables.suspensions), key=lambda each: (each.since, each.target)))
+
+    def throttlings(self) -> Iterator[Throttling]:
+        """All of them, past ones too, by (since, target)."""
+        return iter(sorted(self._snapshot(self._tables.throttlings), key=lambda each: (each.since, each.target)))
 
     def watches(self) -> Iterator[Watch]:
         """All that the guard remembers, by key."""
@@ -170,6 +189,34 @@ class _MemoryUnit(ShelvedUnit):
 
     def put_suspension(self, suspension: Suspension) -> None:
         self._tables.suspensions[suspension.target] = suspension
+
+    def throttling(self, target: str) -> Throttling | None:
+        return self._tables.throttlings.get(target)
+
+    def put_throttling(self, throttling: Throttling) -> None:
+        self._tables.throttlings[throttling.target] = throttling
+
+    def traffic(self, target: str) -> Traffic | None:
+        return self._tables.traffics.get(target)
+
+    def count(self, traffic: Traffic) -> None:
+        self._tables.traffics[traffic.target] = traffic
+
+    def provider(self, domain: str) -> tuple[str, datetime] | None:
+        return self._tables.providers.get(domain)
+
+    def learn(self, domain: str, provider: str, at: datetime) -> None:
+        self._tables.providers[domain] = provider, at
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        kept = self._tables.freezes.values()
+        return tuple(sorted((each for each in kept if each is not None), key=lambda each: each.provider))
+
+    def put_freeze(self, freeze: Freeze) -> None:
+        self._tables.freezes[freeze.provider] = freeze
+
+    def drop_freeze(self, provider: str) -> None:
+        self._tables.freezes[provider] = None
 
     def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
         return heapq.nlargest(count, self._tables.triggers.get(target, {}).values(), key=trigger_order)

@@ -33,6 +33,12 @@ CREATE TABLE watch (key text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE forward (address text COLLATE "C" PRIMARY KEY, since bigint NOT NULL, value text NOT NULL);
 CREATE INDEX forward_in_order ON forward (since, address);
 """,
+    """
+CREATE TABLE throttling (target text COLLATE "C" PRIMARY KEY, since bigint NOT NULL, value text NOT NULL);
+CREATE TABLE traffic (target text COLLATE "C" PRIMARY KEY, value text NOT NULL);
+CREATE TABLE learned (domain text COLLATE "C" PRIMARY KEY, provider text COLLATE "C" NOT NULL, at bigint NOT NULL);
+CREATE TABLE frozen (provider text COLLATE "C" PRIMARY KEY, value text NOT NULL);
+""",
 )
 
 _LOCKS = 0x6D766472  # "mvdr": our locks among those of all programs that use the database

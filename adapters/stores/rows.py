@@ -14,9 +14,20 @@ from policy.contract.mistake import ContractError
 from policy.decision import Scope
 from policy.diagnosis.category import Category
 from policy.guard import Watch
-from policy.history import Entry, ForwardNote, PastStrike, PastTrigger, Progress, Suppression, Suspension
+from policy.history import (
+    Entry,
+    ForwardNote,
+    Freeze,
+    PastStrike,
+    PastTrigger,
+    Progress,
+    Suppression,
+    Suspension,
+    Throttling,
+)
 from policy.ports import StoreUnavailable
 from policy.remembering import ShelvedUnit
+from policy.throttle import Traffic
 
 _T = TypeVar("_T")
 
@@ -24,6 +35,7 @@ _T = TypeVar("_T")
 LISTS: dict[type[Any], str] = {
     Suppression: "SELECT value FROM suppression ORDER BY since, target, scope",
     Suspension: "SELECT value FROM suspension ORDER BY since, target",
+    Throttling: "SELECT value FROM throttling ORDER BY since, target",
     Watch: "SELECT value FROM watch ORDER BY key",
     ForwardNote: "SELECT value FROM forward ORDER BY since, address",
     Entry: "SELECT value FROM ledger ORDER BY at, attempt_id, recipient",
@@ -44,6 +56,10 @@ class RowLists:
     def suspensions(self) -> Iterator[Suspension]:
         """All of them, past ones too, by (since, target)."""
         return self.listed(Suspension)
+
+    def throttlings(self) -> Iterator[Throttling]:
+        """All of them, past ones too, by (since, target)."""
+        return self.listed(Throttling)
 
     def watches(self) -> Iterator[Watch]:
         """All that the guard remembers, by key."""
@@ -127,6 +143,35 @@ class RowUnit(ShelvedUnit):
     def put_suspension(self, suspension: Suspension) -> None:
         values: dict[str, str | int] = {"since": _micros(suspension.since), "value": dump(suspension)}
         self._put("suspension", {"target": suspension.target}, values)
+
+    def throttling(self, target: str) -> Throttling | None:
+        return self._value(Throttling, "SELECT value FROM throttling WHERE target = ?", target)
+
+    def put_throttling(self, throttling: Throttling) -> None:
+        values: dict[str, str | int] = {"since": _micros(throttling.since), "value": dump(throttling)}
+        self._put("throttling", {"target": throttling.target}, values)
+
+    def traffic(self, target: str) -> Traffic | None:
+        return self._value(Traffic, "SELECT value FROM traffic WHERE target = ?", target)
+
+    def count(self, traffic: Traffic) -> None:
+        self._put("traffic", {"target": traffic.target}, {"value": dump(traffic)})
+
+    def provider(self, domain: str) -> tuple[str, datetime] | None:
+        found = self.rows("SELECT provider, at FROM learned WHERE domain = ?", domain)
+        return (found[0][0], _moment(found[0][1])) if found else None
+
+    def learn(self, domain: str, provider: str, at: datetime) -> None:
+        self._put("learned", {"domain": domain}, {"provider": provider, "at": _micros(at)})
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        return tuple(self._loaded(text, Freeze) for (text,) in self.rows("SELECT value FROM frozen ORDER BY provider"))
+
+    def put_freeze(self, freeze: Freeze) -> None:
+        self._put("frozen", {"provider": freeze.provider}, {"value": dump(freeze)})
+
+    def drop_freeze(self, provider: str) -> None:
+        self.write("DELETE FROM frozen WHERE provider = ?", provider)
 
     def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
         query = """SELECT rule, attempt, at FROM past_trigger WHERE target = ?

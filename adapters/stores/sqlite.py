@@ -53,6 +53,12 @@ CREATE TABLE past_trigger (target TEXT, rule TEXT, attempt TEXT, at INTEGER NOT 
 CREATE INDEX trigger_in_order ON past_trigger (target, at, rule, attempt);
 CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
+    """
+CREATE TABLE throttling (target TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE traffic (target TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE learned (domain TEXT PRIMARY KEY, provider TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE frozen (provider TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
 

@@ -9,9 +9,11 @@ from policy.contract.attempt import read_attempt, write_attempt
 from policy.contract.decision import (
     write_decision,
     write_forward,
+    write_freeze,
     write_progress,
     write_suppression,
     write_suspension,
+    write_throttling,
     write_watch,
 )
 from policy.contract.entry import dump, dump_entry, load, load_entry
@@ -29,8 +31,10 @@ __all__ = [
     "write_attempt",
     "write_decision",
     "write_forward",
+    "write_freeze",
     "write_progress",
     "write_suppression",
     "write_suspension",
+    "write_throttling",
     "write_watch",
 ]

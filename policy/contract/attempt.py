@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, Literal, TypeVar
 
 from policy.address import NULL_SENDER, Address, parse_address
-from policy.attempt import NAME_LIMIT, Attempt, Command, Custody, Failure
+from policy.attempt import NAME_LIMIT, Attempt, Command, Custody, Event, Failure, Tls
 from policy.contract.mistake import ContractError, unknown
 from policy.contract.times import read_time, write_time
 from policy.reply import Flaw, Reply, parse_reply
@@ -37,10 +37,11 @@ def read_attempt(document: object) -> Attempt:
         raise ContractError(["an attempt is a JSON object with keys such as `reply` and `recipient`"])
     said = {key: value for key, value in document.items() if value is not None}
     mistakes = [unknown("key", key, _KEYS) for key in document if key not in _KEYS]
-    if "reply" not in said and "failure" not in said:
-        mistakes.append("one of `reply` and `failure` is needed")
-    if "reply" in said and "failure" in said:
-        mistakes.append("`reply` and `failure` exclude each other")
+    outcomes = [key for key in ("reply", "failure", "event") if key in said]
+    if not outcomes:
+        mistakes.append("one of `reply`, `failure` and `event` is needed")
+    if len(outcomes) > 1:
+        mistakes.append(f"`{outcomes[0]}` and `{outcomes[1]}` exclude each other")
     values: dict[str, Any] = {}
     for key, (name, read) in _KEYS.items():
         if key in said:
@@ -65,6 +66,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
     document = {
         "reply": _reply_text(outcome) if isinstance(outcome, Reply) else None,
         "failure": outcome.value if isinstance(outcome, Failure) else None,
+        "event": outcome.value if isinstance(outcome, Event) else None,
         "command": attempt.command and attempt.command.value,
         "recipient": attempt.recipient and str(attempt.recipient),
         "sender": None if attempt.sender is None else str(attempt.sender),
@@ -78,6 +80,9 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "tags": dict(attempt.tags) or None,
         "rcpt_reply": attempt.rcpt_reply and _reply_text(attempt.rcpt_reply),
         "custody": attempt.custody.value,
+        "deliver_by": attempt.deliver_by and write_time(attempt.deliver_by),
+        "tls": attempt.tls and attempt.tls.value,
+        "backup_mx": attempt.backup_mx or None,
         "attempt_id": attempt.attempt_id,
         "message_id": attempt.message_id,
     }
@@ -111,6 +116,12 @@ def _count(key: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= COUNT_LIMIT:
         raise ValueError(f"`{key}` must be a whole number from 1 to {COUNT_LIMIT}")
     return value
+
+
+def _yes(key: str, value: object) -> bool:
+    if not isinstance(value, bool) and value not in ("true", "false"):
+        raise ValueError(f"`{key}` must be true or false")
+    return value in (True, "true")
 
 
 def _time(key: str, value: object) -> datetime:
@@ -172,6 +183,7 @@ _KEYS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "id": ("id", _text),
     "reply": ("outcome", _reply),
     "failure": ("outcome", _named(Failure)),
+    "event": ("outcome", _named(Event)),
     "command": ("command", _named(Command)),
     "recipient": ("recipient", _address),
     "sender": ("sender", _sender),
@@ -185,6 +197,9 @@ _KEYS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "tags": ("tags", _tags),
     "rcpt_reply": ("rcpt_reply", _reply),
     "custody": ("custody", _named(Custody)),
+    "deliver_by": ("deliver_by", _time),
+    "tls": ("tls", _named(Tls)),
+    "backup_mx": ("backup_mx", _yes),
     "attempt_id": ("attempt_id", _text),
     "message_id": ("message_id", _text),
 }

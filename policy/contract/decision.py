@@ -13,18 +13,21 @@ from policy.decision import (
     Decision,
     Delivered,
     Effect,
+    InClear,
     NoteForward,
     OpenGuard,
     Reconnect,
+    Recovered,
     RuleRef,
     Split,
     Strike,
     Suppress,
     Suspend,
+    Throttle,
     Trigger,
 )
 from policy.guard import Watch
-from policy.history import ForwardNote, Progress, Suppression, Suspension
+from policy.history import ForwardNote, Freeze, Progress, Suppression, Suspension, Throttling
 
 EFFECT_NAMES: dict[type[Effect], str] = {
     Suppress: "suppress",
@@ -32,10 +35,13 @@ EFFECT_NAMES: dict[type[Effect], str] = {
     Delivered: "delivered",
     NoteForward: "note-forward",
     Suspend: "suspend",
+    Throttle: "throttle",
+    Recovered: "recovered",
     Trigger: "trigger",
     OpenGuard: "open-guard",
     CloseGuard: "close-guard",
     Split: "split",
+    InClear: "in-clear",
     Reconnect: "reconnect",
     Alert: "alert",
 }
@@ -95,7 +101,26 @@ def write_suspension(suspension: Suspension) -> dict[str, Any]:
         "since": write_time(suspension.since),
         "until": write_time(suspension.until),
         "times": suspension.times,
+        "well_at": _plain(suspension.well_at),
     }
+
+
+def write_throttling(throttling: Throttling) -> dict[str, Any]:
+    """Return a throttled destination as `states list` shows it; `rate` is how many in how long, `30/1h`."""
+    return {
+        "kind": "throttle",
+        "target": throttling.target,
+        "rate": str(throttling.rate),
+        "reason": throttling.reason.value,
+        "rule": _rule(throttling.rule),
+        "since": write_time(throttling.since),
+        "until": write_time(throttling.until),
+    }
+
+
+def write_freeze(freeze: Freeze) -> dict[str, Any]:
+    """Return a freeze as `states list` shows it; `target` is a provider, or empty for all mail."""
+    return {"kind": "freeze", "target": freeze.provider, "since": write_time(freeze.since), "note": freeze.note}
 
 
 def write_watch(watch: Watch) -> dict[str, Any]:
@@ -120,6 +145,9 @@ def write_progress(progress: Progress) -> dict[str, Any]:
         "retry_at": _plain(progress.retry_at),
         "custody": progress.custody.value,
         "guarded": progress.guarded,
+        "frozen": progress.frozen,
+        "route": progress.route,
+        "deliver_by": _plain(progress.deliver_by),
     }
 
 

@@ -15,7 +15,7 @@ from cattrs.strategies import configure_tagged_union
 from cattrs.v import format_exception
 
 from policy.address import NULL_SENDER, Address
-from policy.attempt import Failure, Outcome
+from policy.attempt import Event, Failure, Outcome
 from policy.contract.decision import EFFECT_NAMES
 from policy.contract.mistake import ContractError
 from policy.contract.times import read_time, write_time
@@ -24,10 +24,12 @@ from policy.forward import UntrustedPath
 from policy.history import Entry
 from policy.reply import EnhancedStatus, Reply
 from policy.text import TEXT_LIMIT, SafeText, clean
+from policy.throttle import Rate
 
 _T = TypeVar("_T")
 
 _MICROSECOND = timedelta(microseconds=1)
+_WORDS: dict[str, Outcome] = {each.value: each for kind in (Failure, Event) for each in kind}
 
 
 def dump_entry(entry: Entry) -> str:
@@ -75,6 +77,8 @@ def _converter() -> Converter:
     converter.register_structure_hook(datetime, lambda text, _: read_time(_exactly(text, str)))
     converter.register_unstructure_hook(timedelta, lambda span: span // _MICROSECOND)
     converter.register_structure_hook(timedelta, lambda count, _: _exactly(count, int) * _MICROSECOND)
+    converter.register_unstructure_hook(Rate, lambda rate: [rate.count, rate.per // _MICROSECOND])
+    converter.register_structure_hook(Rate, lambda pair, _: Rate(pair[0], _exactly(pair[1], int) * _MICROSECOND))
     converter.register_structure_hook(SafeText, lambda text, _: _safe(text))
     for kind in (EnhancedStatus, Address, UntrustedPath):
         converter.register_unstructure_hook(kind, str)
@@ -86,7 +90,7 @@ def _converter() -> Converter:
         lambda text, _: text if text in (None, NULL_SENDER) else _address(text),
     )
     converter.register_structure_hook(
-        Outcome, lambda value, _: converter.structure(value, Failure if isinstance(value, str) else Reply)
+        Outcome, lambda value, _: _word(value) if isinstance(value, str) else converter.structure(value, Reply)
     )
     configure_tagged_union(Effect, converter, tag_generator=EFFECT_NAMES.__getitem__, tag_name="effect")
     return converter
@@ -111,6 +115,12 @@ def _safe(text: object) -> SafeText:
 
 def _status(text: object) -> EnhancedStatus:
     return EnhancedStatus(*map(int, _exactly(text, str).split(".")))
+
+
+def _word(text: str) -> Outcome:
+    if text not in _WORDS:
+        raise ValueError(f"`{clean(text, limit=40)}` is no failure and no event")
+    return _WORDS[text]
 
 
 def _address(text: object) -> Address:

@@ -33,6 +33,8 @@ class Category(Enum):
     SYSTEM_ERROR = "system-error"
     PROTOCOL_ERROR = "protocol-error"
     TLS_REQUIRED = "tls-required"
+    COMPLAINT = "complaint"  # by the recipient, of a message that arrived
+    UNSUBSCRIBE = "unsubscribe"
     UNKNOWN = "unknown"
 
 
@@ -74,6 +76,9 @@ class EvidenceKind(Enum):
     HISTORY = "history"
     LAW = "law"  # a law of the design kept a rule from doing more, or was set aside by it
     GUARD = "guard"  # the outage guard keeps the address from being suppressed
+    FREEZE = "freeze"  # a person said that nothing is to be bounced or suppressed for now
+    SPARED = "spared"  # the address is on the operator's never-suppress list
+    EVENT = "event"
     OBSERVED = "observed"  # what a rule in `mode: observe` would have decided
 
 

@@ -1,6 +1,6 @@
 """What an outcome means: a failure says it itself, a reply by its form, and else by all that speaks in it.
 
-1. A failure without a reply says what it is.
+1. A failure without a reply says what it is, and so does an event.
 2. The form: no readable code, bytes out of step, or a reply that its command cannot have is a protocol error.
 3. 2yz and 3yz are success.
 4. Any other reply is weighed (`policy.diagnosis.weighing`): words, the enhanced status as this provider uses it or as
@@ -10,7 +10,7 @@
 """
 
 from policy.address import Address
-from policy.attempt import Attempt, Command, Failure
+from policy.attempt import Attempt, Command, Event, Failure
 from policy.diagnosis.category import Category, Diagnosis, Evidence, EvidenceKind, Fault, Weight
 from policy.diagnosis.hints import retry_after
 from policy.diagnosis.knowledge import Finding, Knowledge
@@ -45,6 +45,25 @@ ACCEPTED = Finding(
     remedy="",
 )
 
+EVENTS = {
+    Event.COMPLAINT: Finding(
+        category=Category.COMPLAINT,
+        fault=Fault.NONE,
+        weight=Weight.STRONG,
+        points=0,
+        meaning="the recipient called the message spam",
+        remedy="Send no more of this kind; look at how the address came onto the list.",
+    ),
+    Event.UNSUBSCRIBE: Finding(
+        category=Category.UNSUBSCRIBE,
+        fault=Fault.NONE,
+        weight=Weight.STRONG,
+        points=0,
+        meaning="the recipient asked for no more of this kind",
+        remedy="",
+    ),
+}
+
 
 def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Diagnosis:
     """Return what the attempt's outcome means. Total: every outcome has a diagnosis.
@@ -55,6 +74,11 @@ def diagnose(knowledge: Knowledge, attempt: Attempt, provider: str | None) -> Di
     from policy.diagnosis.stated import stated  # its patterns take 10 ms to compile, and only a decision needs them
 
     outcome = attempt.outcome
+    if isinstance(outcome, Event):
+        finding = EVENTS[outcome]
+        return _diagnosis(
+            finding, (_evidence(EvidenceKind.EVENT, outcome.value, finding.meaning),), remedy=finding.remedy
+        )
     if isinstance(outcome, Failure):
         finding = knowledge.failures[outcome]
         beside, remedy = stated(clean(""), attempt.recipient, finding)

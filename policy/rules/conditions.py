@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
-from policy.attempt import Command, Custody, Failure
+from policy.attempt import Command, Custody, Event, Failure
 from policy.diagnosis.category import Category, Fault, Weight
 from policy.matching import Pattern, PatternError
 from policy.reply import Reply
@@ -207,6 +207,12 @@ CONDITIONS: Mapping[str, Question] = {
         "What went wrong where nobody answered.",
         lambda facts: () if isinstance(facts.attempt.outcome, Reply) else (facts.attempt.outcome,),
     ),
+    "event": Question(
+        choice(members(Event), "event"),
+        lambda facts, value: facts.attempt.outcome is value,
+        "What the recipient said of a message that arrived.",
+        lambda facts: () if isinstance(facts.attempt.outcome, Reply) else (facts.attempt.outcome,),
+    ),
     "category": Question(
         choice(members(Category), "category"),
         lambda facts, value: facts.diagnosis.category is value,
@@ -301,6 +307,16 @@ CONDITIONS: Mapping[str, Question] = {
         flag,
         lambda facts, value: facts.split_before is value,
         "The message was told once already to go to this recipient alone.",
+    ),
+    "clear_before": Question(
+        flag,
+        lambda facts, value: facts.clear_before is value,
+        "The message was told once already to go in clear.",
+    ),
+    "backup_mx": Question(
+        flag,
+        lambda facts, value: facts.attempt.backup_mx is value,
+        "A backup MX answered, since the primary could not be reached.",
     ),
     "delivered_before": Question(
         flag, lambda facts, value: facts.delivered_before is value, "Mail to this address was delivered at some time."

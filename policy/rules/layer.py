@@ -1,14 +1,14 @@
 """One rules file as values: what it says to everyone, to a domain, to a provider. `layer_reader` makes it."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 
 from attrs import evolve, field, frozen
 
 from policy.decision import Strength
 from policy.retry import Schedule
 from policy.rules.providers import Provider
-from policy.rules.rule import Lasting, Rule
+from policy.rules.rule import Lasting, Rule, Stream
+from policy.throttle import Rate
 from policy.yamlfile import Mapping as MappingNode
 
 Path = tuple[str, ...]
@@ -36,8 +36,9 @@ class Block:
 
     Args:
         rules: in file order.
-        streams: how long mail of a stream is retried at most.
-        defaults: `schedule` and `route`, by key.
+        streams: what holds for a kind of mail.
+        limits: named rates.
+        defaults: `schedule`, `route` and `limit`, by key.
         overrides: changes of rules of lower layers.
         disable: ids of rules of lower layers that are taken out here.
         node: the text that it was read of, for the origin of each value.
@@ -46,7 +47,8 @@ class Block:
     rules: tuple[Rule, ...] = ()
     schedules: Mapping[str, Schedule] = field(factory=dict)
     routes: Mapping[str, str] = field(factory=dict)
-    streams: Mapping[str, timedelta] = field(factory=dict)
+    streams: Mapping[str, Stream] = field(factory=dict)
+    limits: Mapping[str, Rate] = field(factory=dict)
     suppression: Mapping[Strength, Lasting] = field(factory=dict)
     defaults: Mapping[str, str] = field(factory=dict)
     overrides: tuple[Edit, ...] = ()
@@ -77,9 +79,14 @@ EVERYONE = Where()
 
 @frozen(kw_only=True)
 class Layer:
-    """One rules file."""
+    """One rules file.
+
+    Args:
+        never_suppress: addresses and domain patterns that no bounce suppresses, and the lines where they stand.
+    """
 
     file: str
+    never_suppress: Mapping[str, int] = field(factory=dict)
     extends_shipped: bool = True
     everyone: Block = EMPTY
     domains: Mapping[str, Block] = field(factory=dict)
@@ -115,6 +122,7 @@ class Names:
 
     schedules: frozenset[str] = frozenset()
     routes: frozenset[str] = frozenset()
+    limits: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     rules: frozenset[str] = frozenset()
 
@@ -123,6 +131,7 @@ class Names:
         return Names(
             schedules=self.schedules | set(layer.everyone.schedules),
             routes=self.routes | set(layer.everyone.routes),
+            limits=self.limits | set(layer.everyone.limits),
             providers=self.providers | set(layer.providers),
             rules=self.rules | {rule.ref.id for rule in layer.rules},
         )
@@ -134,6 +143,7 @@ class Names:
         return {
             "schedule": self.schedules.union(*(block.schedules for block in blocks)),
             "route": self.routes.union(*(block.routes for block in blocks)),
+            "limit": self.limits.union(*(block.limits for block in blocks)),
             "provider": self.providers,
             "rule": self.rules,
         }

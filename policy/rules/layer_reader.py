@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import evolve
 
+from policy.address import parse_address
+from policy.rules.domains import parse_pattern
 from policy.rules.layer import Block, Layer, Names
 from policy.rules.overrides import override
 from policy.rules.providers import Provider, parents, spoken_name
@@ -21,6 +23,7 @@ from policy.rules.reading import (
     domain,
     fields,
     identifier,
+    kind,
     named,
     near,
     record,
@@ -32,7 +35,7 @@ from policy.rules.reading import (
 )
 from policy.rules.rule import Rule
 from policy.rules.rule_reader import rule
-from policy.rules.terms import route, schedule, stream, suppression
+from policy.rules.terms import limit, route, schedule, stream, suppression
 from policy.yamlfile import Mapping as MappingNode
 from policy.yamlfile import Node, Problem, Scalar, Sequence
 
@@ -41,6 +44,7 @@ LANGUAGE = "1"
 DEFAULTS: Keys = {
     "schedule": Key(reference("schedule"), "For rules that name none."),
     "route": Key(reference("route"), "For rules that name none, and for new mail."),
+    "limit": Key(reference("limit"), "How fast mail is sent there, of our own accord; without it, as it comes."),
 }
 
 
@@ -61,7 +65,8 @@ BLOCK: Keys = {
     "defaults": Key(record("`defaults`", DEFAULTS, dict), "The schedule and the route for rules that name none."),
     "schedules": Key(named("`schedules`", identifier, schedule), "Named schedules of retries."),
     "routes": Key(named("`routes`", identifier, route), "Named routes."),
-    "streams": Key(named("`streams`", string, stream), "Kinds of mail that give up sooner."),
+    "limits": Key(named("`limits`", identifier, limit), "Named rates of sending."),
+    "streams": Key(named("`streams`", string, stream), "What holds for kinds of mail."),
     "suppression": Key(suppression, "How long a suppression of each strength lasts."),
 }
 _FIELDS = {"override": "overrides"}
@@ -69,7 +74,7 @@ _FIELDS = {"override": "overrides"}
 
 def _block(report: Report, node: Node, found: Mapping[str, Node]) -> Block:
     """What one scope says; it may refer to the names of its own, too."""
-    own = {"schedule": _names_in(found.get("schedules")), "route": _names_in(found.get("routes"))}
+    own = {kind: _names_in(found.get(f"{kind}s")) for kind in ("schedule", "route", "limit")}
     known = {kind: frozenset(names) | own.get(kind, frozenset()) for kind, names in report.known.items()}
     inside = evolve(report, known=known)
     given = {_FIELDS.get(key, key): BLOCK[key].kind(inside, found[key]) for key in BLOCK if key in found}
@@ -129,6 +134,20 @@ domains: Kind[dict[str, Block]] = Kind(
     _domains, {"type": "object", "additionalProperties": block.schema}, "map of domains, each to what holds there"
 )
 
+
+@kind("address, or a domain", {"type": "string"})
+def _spared(report: Report, node: Node) -> tuple[str, int] | None:
+    """An address, `x.example` with all below it, `=x.example`, `*.x.example`."""
+    text = string(report, node)
+    if text is None:
+        return None
+    try:
+        return (parse_address(text).key if "@" in text else parse_pattern(text)), node.line
+    except ValueError as error:
+        report.problem(node, "bad-address", str(error))
+        return None
+
+
 FILE: Keys = {
     "mailverdict": Key(
         choice({LANGUAGE: LANGUAGE}, "version of the language"), "The version of the rules language.", required=True
@@ -142,6 +161,7 @@ FILE: Keys = {
         named("`providers`", identifier, provider), "Mailbox providers, and what holds for their recipients."
     ),
     "domains": Key(domains, "What holds for the recipients of a domain and of all below it."),
+    "never_suppress": Key(several(_spared), "Addresses and domains that no bounce ever suppresses."),
 }
 
 
@@ -164,12 +184,14 @@ def read_layer(node: Node | None, file: str, problems: list[Problem], below: Nam
     report.known = {
         "schedule": below.schedules | _names_in(found.get("schedules")),
         "route": below.routes | _names_in(found.get("routes")),
+        "limit": below.limits | _names_in(found.get("limits")),
         "provider": below.providers | _names_in(found.get("providers")),
         "rule": below.rules,
     }
     given = {key: FILE[key].kind(report, value) for key, value in found.items() if key not in BLOCK}
     layer = Layer(
         file=file,
+        never_suppress=dict(given.get("never_suppress") or ()),
         extends_shipped=given.get("extends") is not False,
         everyone=_block(report, node, found),
         domains=given.get("domains") or {},

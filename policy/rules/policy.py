@@ -14,13 +14,16 @@ from attrs import field, frozen
 
 from policy.address import Address
 from policy.attempt import Attempt
-from policy.decision import Strength
+from policy.decision import RuleRef, Strength
+from policy.destination import Destination, Reach, destination
 from policy.diagnosis.knowledge import Knowledge
 from policy.retry import Schedule
+from policy.rules.domains import patterns_over
 from policy.rules.index import RuleIndex
 from policy.rules.layer import Block, Layer
 from policy.rules.providers import Provider, Providers
-from policy.rules.rule import Facts, Lasting, Rule
+from policy.rules.rule import Facts, Lasting, Rule, Stream
+from policy.throttle import Rate
 
 T = TypeVar("T")
 
@@ -34,6 +37,7 @@ class Place:
 
 
 ANYWHERE = Place()
+_ANY_STREAM = Stream()
 
 
 @frozen(kw_only=True, eq=False)
@@ -52,6 +56,7 @@ class Policy:
     version: str
     _providers: Providers = field(init=False, repr=False)
     _index: RuleIndex = field(init=False, repr=False)
+    _reaches: tuple[Reach, ...] = field(init=False, repr=False)
 
     @_providers.default
     def _merged_providers(self) -> Providers:
@@ -60,6 +65,13 @@ class Policy:
     @_index.default
     def _indexed(self) -> RuleIndex:
         return RuleIndex(self.rules)
+
+    @_reaches.default
+    def _reaching(self) -> tuple[Reach, ...]:
+        """What rules suspend or throttle, the pair first: nothing else need be looked up."""
+        terms = [each for rule in self.rules for each in (rule.then.suspend, rule.then.throttle) if each is not None]
+        used = {each.scope for each in terms}
+        return (Reach.PAIR, *(each for each in Reach if each in used and each is not Reach.PAIR))
 
     @property
     def providers(self) -> Mapping[str, Provider]:
@@ -101,15 +113,21 @@ class Policy:
         """Whose names count for mail to `recipient`; the provider by the domain, when it is not known better."""
         return Place(recipient.domain if recipient else None, provider or self.provider_by_domain(recipient))
 
-    def pair(self, sender: Address | str | None, recipient: Address | None) -> str | None:
-        """The key of (our sending identity, the destination), for suspensions; None when the recipient is not known.
+    def destination(
+        self, sender: Address | str | None, recipient: Address, stream: str | None, provider: str | None
+    ) -> Destination:
+        """Where mail goes, and whose it is.
 
-        It is made of what is known before a delivery, never of the MX: `plan` has to find it again.
+        Args:
+            provider: where it is known better than by the domain.
         """
-        if recipient is None:
-            return None
-        identity = sender.domain if isinstance(sender, Address) else "-"
-        return f"{identity}>{self.provider_by_domain(recipient) or recipient.domain}"
+        return destination(sender, recipient, stream, provider or self.provider_by_domain(recipient))
+
+    def destinations(self, to: Destination, at: Place) -> tuple[str, ...]:
+        """The keys under which mail to a destination may be held back; the pair's comes first."""
+        routes = sorted({self.route(None, at), *self._routes}) if Reach.ROUTE in self._reaches else []
+        plain = (to.key(each, "") for each in self._reaches if each is not Reach.ROUTE)
+        return (*plain, *(to.key(Reach.ROUTE, name) for name in routes))
 
     def schedule(self, name: str | None, at: Place = ANYWHERE) -> Schedule:
         """The schedule of this name; None: the default one."""
@@ -125,17 +143,37 @@ class Policy:
         wanted = self.route(name, at)
         return self._found(at, lambda block: block.routes.get(wanted))
 
+    def limit(self, at: Place = ANYWHERE) -> Rate | None:
+        """How fast mail is sent there, of our own accord; None: as it comes."""
+        name = next((name for block in self._blocks(at) if (name := block.defaults.get("limit"))), None)
+        return None if name is None else self._found(at, lambda block: block.limits.get(name))
+
+    def stream(self, name: str | None, at: Place = ANYWHERE) -> Stream:
+        """What holds for a kind of mail."""
+        said = (block.streams[name] for block in self._blocks(at) if name in block.streams) if name else ()
+        return next(iter(said), _ANY_STREAM)
+
     def stream_give_up(self, stream: str | None, at: Place = ANYWHERE) -> timedelta | None:
         """How long mail of a stream is retried at most; None: as the schedule says."""
-        if stream is None:
-            return None
-        return next((block.streams[stream] for block in self._blocks(at) if stream in block.streams), None)
+        return self.stream(stream, at).give_up
+
+    def spared(self, recipient: Address) -> RuleRef | None:
+        """Where an operator says that no bounce suppresses this address; None: nobody does."""
+        for layer in self.layers:
+            for pattern in (recipient.key, *patterns_over(recipient.domain)) if layer.never_suppress else ():
+                if pattern in layer.never_suppress:
+                    return RuleRef(pattern, layer.file, layer.never_suppress[pattern])
+        return None
 
     def lasting(self, strength: Strength, at: Place = ANYWHERE) -> Lasting:
         """How long a suppression of this strength lasts."""
         if strength is Strength.PERMANENT:
             return Lasting(lasting=None)
         return self._found(at, lambda block: block.suppression.get(strength))
+
+    @property
+    def _routes(self) -> frozenset[str]:
+        return frozenset(name for layer in self.layers for _, block in layer.blocks for name in block.routes)
 
     def _default(self, key: str, at: Place) -> str:
         return self._found(at, lambda block: block.defaults.get(key))

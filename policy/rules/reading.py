@@ -38,7 +38,7 @@ class Report:
     """The problems found so far in one file, and the names that values may refer to.
 
     Args:
-        known: by kind (`schedule`, `route`, `provider`, `rule`), what may be referred to.
+        known: by kind (`schedule`, `route`, `limit`, `provider`, `rule`), what may be referred to.
         ids: of the rules so far, and their lines.
         at: report there what is wrong with a node that is not one of `own` (by identity); None: at the node.
     """

@@ -7,10 +7,12 @@ from typing import Any
 
 from attrs import field, frozen
 
-from policy.attempt import Attempt, Failure
+from policy.attempt import Attempt
 from policy.decision import Action, RuleRef, Scope, Strength
+from policy.destination import Reach
 from policy.diagnosis.category import Category, Diagnosis
 from policy.reply import Reply
+from policy.throttle import Rate
 from policy.yamlfile import Mapping
 
 
@@ -25,6 +27,7 @@ class Facts:
         age: since the first attempt.
         delivered_before: mail to this address was accepted for good at some time.
         split_before: this message was told once already to go to this recipient alone.
+        clear_before: this message was told once already to go in clear.
         text: of the reply, as conditions see it; empty for a failure without a reply.
     """
 
@@ -36,6 +39,7 @@ class Facts:
     age: timedelta = timedelta(0)
     delivered_before: bool
     split_before: bool = False
+    clear_before: bool = False
     text: str = field(init=False)
 
     @text.default
@@ -45,8 +49,8 @@ class Facts:
 
     @property
     def reply(self) -> Reply | None:
-        """The reply, None for a failure without one."""
-        return None if isinstance(self.attempt.outcome, Failure) else self.attempt.outcome
+        """The reply, None for a failure or an event without one."""
+        return self.attempt.outcome if isinstance(self.attempt.outcome, Reply) else None
 
 
 @frozen
@@ -103,6 +107,7 @@ class SuppressTerms:
         strikes: failures that are needed, counted from 1 (1: the first suppresses).
         within: how old a strike may be; apart: how far apart two must be to count as two.
         lasting: how long; None: what the policy says for `strength`.
+        meanwhile: how sure the address is suppressed while the strikes do not suffice; None: not at all.
     """
 
     scope: Scope = Scope.ADDRESS
@@ -111,6 +116,7 @@ class SuppressTerms:
     within: timedelta = timedelta(days=90)
     apart: timedelta = timedelta(days=1)
     lasting: timedelta | None = None
+    meanwhile: Strength | None = None
 
 
 @frozen(kw_only=True)
@@ -118,28 +124,70 @@ class SuspendTerms:
     """When and for how long a rule suspends the destination.
 
     Args:
+        scope: what is suspended.
         lasting: how long the first time; each one in a row doubles it, up to `longest` (None: it does not grow).
         needed, within: how many decisions of this rule it takes, and in which time; 1: the first suspends.
+        ends_on_success: a delivery ends it before its time.
     """
 
     lasting: timedelta
     longest: timedelta | None = None
     needed: int = 1
     within: timedelta = timedelta(0)
+    scope: Reach = Reach.PAIR
+    ends_on_success: bool = False
+
+
+@frozen(kw_only=True)
+class ThrottleTerms:
+    """How much slower a rule makes mail to a destination.
+
+    Args:
+        rate: None: half of what went there in the last hour.
+        lasting: for how long.
+        scope, needed, within: as in `SuspendTerms`.
+    """
+
+    rate: Rate | None
+    lasting: timedelta
+    needed: int = 1
+    within: timedelta = timedelta(0)
+    scope: Reach = Reach.PAIR
+
+
+@frozen(kw_only=True)
+class Stream:
+    """What holds for a kind of mail.
+
+    Args:
+        give_up: how long it is retried at most; None: as the schedule says.
+        wanted: its recipients asked for each message: what is not sure does not stop it.
+    """
+
+    give_up: timedelta | None = None
+    wanted: bool = False
 
 
 @frozen(kw_only=True)
 class Then:
-    """What a rule does; None means that the policy's `defaults` say."""
+    """What a rule does; None means that the policy's `defaults` say.
+
+    Args:
+        alert: whom to tell; alert_after: not of messages that are younger than this.
+    """
 
     action: Action
     schedule: str | None = None
     route: str | None = None
     suppress: SuppressTerms | None = None
     suspend: SuspendTerms | None = None
+    throttle: ThrottleTerms | None = None
     split: bool = False
     reconnect: bool = False
+    in_clear: bool = False
+    trust_forward: bool = False
     alert: str | None = None
+    alert_after: timedelta = timedelta(0)
     remedy: str | None = None
 
 

@@ -25,7 +25,7 @@ from policy.yamlfile import Mapping, Node, Scalar
 # What an example may say of its attempt: keys of the JSON contract (`policy.contract.attempt`).
 EXAMPLE_KEYS = (
     "reply", "failure", "command", "recipient", "sender", "recipients", "mx", "provider", "attempt", "first_attempt_at",
-    "now", "stream", "rcpt_reply", "custody",
+    "now", "stream", "rcpt_reply", "custody", "event", "deliver_by", "tls", "backup_mx",
 )  # fmt: skip
 _EXAMPLE: Keys = {key: Key(string, f"`{key}` of the attempt, as in JSON.") for key in EXAMPLE_KEYS}
 
@@ -37,8 +37,9 @@ def _example(report: Report, node: Node) -> Example | None:
         return None if reply is None else Example((("reply", reply),), node.line, node.column)
     found = fields(report, node, "an example", _EXAMPLE)
     said = [(key, value.text) for key, value in found.items() if isinstance(value, Scalar)]
-    if len(said) < len(found) or not {"reply", "failure"} & found.keys():
-        report.problem(node, "bad-example", "an example is a reply, or a map with `reply` or `failure`, each one text")
+    if len(said) < len(found) or not {"reply", "failure", "event"} & found.keys():
+        message = "an example is a reply, or a map with `reply`, `failure` or `event`, each one text"
+        report.problem(node, "bad-example", message)
         return None
     return Example(tuple(said), node.line, node.column)
 
@@ -54,11 +55,13 @@ def _then(report: Report, node: Node) -> Then | None:
     action = given.get("action")
     if action is None:
         return None
+    if given.get("alert") is not None:
+        given["alert"], given["alert_after"] = given["alert"]
     if action is Action.HARD_BOUNCE and "suppress" not in found:
         report.problem(node, "needs-suppress", "`hard-bounce` suppresses: say how in `suppress`, or `bounce`")
     for key in found.keys() & ONLY_WITH.keys():
         if action not in ONLY_WITH[key]:
-            allowed = " or ".join(f"`{each.value}`" for each in ONLY_WITH[key])
+            allowed = " or ".join(f"`{each.value}`" for each in ONLY_WITH[key] if each is not Action.ACCEPT)
             message = f"`{key}` goes with {allowed}, not with `{action.value}`"
             report.problem(found[key], "misplaced-modifier", message)
     return Then(**{key: value for key, value in given.items() if value is not None})
@@ -99,7 +102,20 @@ def _rule(report: Report, node: Node) -> Rule | None:
     if id_ is None or "then" not in said or not isinstance(node, Mapping):
         return None
     said.setdefault("when", ())
+    _check_event(report, found, said)
     return Rule(ref=RuleRef(id_, report.file, node.line), node=node, **said)
+
+
+def _check_event(report: Report, found: dict[str, Node], said: dict[str, Any]) -> None:
+    """What a recipient says of a message is no fate of the message: it is accepted, and may suppress all the same."""
+    of_events = any(each.key == "event" for each in said["when"])
+    action = said["then"].action
+    if action is Action.ACCEPT and said["then"].suppress is not None and not of_events:
+        message = "`suppress` goes with `accept` only where `when` names an `event`; a yes never suppresses"
+        report.problem(found["then"], "misplaced-modifier", message)
+    if of_events and action is not Action.ACCEPT:
+        message = f"an `event` is about a message that arrived: the action is `accept`, not `{action.value}`"
+        report.problem(found["then"], "misplaced-modifier", message)
 
 
 rule: Kind[Rule] = Kind(_rule, schema_of(RULE), "rule")

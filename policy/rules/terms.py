@@ -4,8 +4,11 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from attrs import evolve
+
 from policy.address import parse_domain
 from policy.decision import Action, Scope, Strength
+from policy.destination import Reach
 from policy.history import TRIGGERS_KEPT
 from policy.retry import Schedule
 from policy.rules.reading import (
@@ -29,7 +32,8 @@ from policy.rules.reading import (
     shown,
     string,
 )
-from policy.rules.rule import Lasting, SuppressTerms, SuspendTerms
+from policy.rules.rule import Lasting, Stream, SuppressTerms, SuspendTerms, ThrottleTerms
+from policy.throttle import Rate
 from policy.yamlfile import Node, Scalar
 
 SCHEDULE: Keys = {
@@ -86,8 +90,29 @@ def _is_host(text: str) -> bool:
 ROUTE: Keys = {"to": Key(_next_hop, "Where it goes: to the recipient's MX hosts, or to one host.", required=True)}
 route: Kind[str] = record("a route", ROUTE, lambda given: str(given["to"]))
 
-STREAM: Keys = {"give_up": Key(duration, "How long mail of this stream is retried at most.", required=True)}
-stream: Kind[timedelta] = record("a stream", STREAM, lambda given: given["give_up"])
+STREAM: Keys = {
+    "give_up": Key(duration, "How long mail of this stream is retried at most."),
+    "wanted": Key(flag, "Its recipients asked for each message: weak and quota suppressions do not stop it."),
+}
+stream: Kind[Stream] = record("a stream", STREAM, lambda given: Stream(**given))
+
+_RATE = re.compile(r"([1-9][0-9]{0,8})/(\S+)")
+HALF = "half"
+
+
+@kind("how many in how long, such as `100/1h`", {"type": "string", "pattern": "^[1-9][0-9]{0,8}/[0-9smhdw]+$"})
+def rate(report: Report, node: Node) -> Rate | None:
+    """`100/1h`: so many messages in such a time, evenly."""
+    found = _RATE.fullmatch(node.text) if isinstance(node, Scalar) else None
+    if found is None:
+        report.problem(node, "bad-rate", f"{shown(node)} is no rate; write how many in how long, `100/1h`")
+        return None
+    span = duration(report, Scalar(found[2], False, node.line, node.column))
+    return None if span is None else Rate(int(found[1]), span)
+
+
+LIMIT: Keys = {"rate": Key(rate, "How many messages in how long, for each sender to each provider.", required=True)}
+limit: Kind[Rate] = record("a limit", LIMIT, lambda given: given["rate"])
 
 LASTING: Keys = {
     "for": Key(duration, "How long an entry of this strength lasts.", required=True),
@@ -120,6 +145,10 @@ SUPPRESS: Keys = {
     "within": Key(duration, "How old a strike may be; 90d by default."),
     "apart": Key(duration, "How far apart two failures must be to count as two; 1d by default."),
     "for": Key(duration, "How long, whatever the strength says."),
+    "meanwhile": Key(
+        choice({each.value: each for each in (Strength.WEAK, Strength.STRONG)}, "strength"),
+        "While the strikes of a domain do not suffice yet: suppress the address alone, this surely.",
+    ),
 }
 
 
@@ -131,6 +160,9 @@ def _suppress(report: Report, node: Node) -> SuppressTerms | None:
     terms = SuppressTerms(**{key: value for key, value in given.items() if value is not None})
     if terms.strikes > 1 and terms.apart * (terms.strikes - 1) > terms.within:
         report.problem(node, "bad-strikes", f"{terms.strikes} strikes this far `apart` do not fit `within`")
+    if terms.meanwhile is not None and (terms.scope is not Scope.DOMAIN or terms.strikes == 1):
+        message = "`meanwhile` goes with `scope: domain` and several `strikes`"
+        report.problem(found["meanwhile"], "misplaced-modifier", message)
     return terms
 
 
@@ -152,10 +184,17 @@ def _after(report: Report, node: Node) -> tuple[int, timedelta] | None:
     return None if span is None else (int(found[1]), span)
 
 
+_REACH = Key(
+    choice(members(Reach), "scope"),
+    "What: this sender to this provider (`pair`, by default), all mail to the provider or domain, this sender's mail "
+    "of the stream, whatever goes by the route.",
+)
 SUSPEND: Keys = {
-    "for": Key(duration, "For how long nothing is sent from this sender to this provider.", required=True),
+    "for": Key(duration, "For how long nothing is sent there.", required=True),
+    "scope": _REACH,
     "longest": Key(duration, "When it comes again soon after, it lasts twice as long each time, up to this."),
     "after": Key(_after, "How many decisions of this rule it takes in which time; without it the first suspends."),
+    "ends_on_success": Key(flag, "A delivery there, of mail that was under way, ends it before its time."),
 }
 
 
@@ -168,19 +207,81 @@ def _suspend(report: Report, node: Node) -> SuspendTerms | None:
         return None
     if longest is not None and longest < lasting:
         report.problem(found["longest"], "bad-suspend", "`longest` is shorter than `for`")
-    return SuspendTerms(lasting=lasting, longest=longest, needed=needed, within=within)
+    terms = SuspendTerms(lasting=lasting, longest=longest, needed=needed, within=within)
+    more = {key: given[key] for key in ("scope", "ends_on_success") if given.get(key) is not None}
+    return evolve(terms, **more)
 
 
 suspend: Kind[SuspendTerms] = Kind(_suspend, schema_of(SUSPEND), "terms of a suspension")
+
+
+@kind("rate, or `half`", {"anyOf": [{"const": HALF}, rate.schema]})
+def _slower(report: Report, node: Node) -> Rate | str | None:
+    """A rate, or half of what went there in the last hour."""
+    return HALF if isinstance(node, Scalar) and node.text == HALF else rate(report, node)
+
+
+THROTTLE: Keys = {
+    "rate": Key(_slower, "How many messages in how long; `half` of what went there in the last hour.", required=True),
+    "for": Key(duration, "For how long.", required=True),
+    "scope": _REACH,
+    "after": Key(_after, "How many decisions of this rule it takes in which time; without it the first throttles."),
+}
+
+
+def _throttle(report: Report, node: Node) -> ThrottleTerms | None:
+    found = fields(report, node, "`throttle`", THROTTLE)
+    given: dict[str, Any] = {key: THROTTLE[key].kind(report, value) for key, value in found.items()}
+    slower, lasting = given.get("rate"), given.get("for")
+    if slower is None or lasting is None:
+        return None
+    needed, within = given.get("after") or (1, timedelta(0))
+    return ThrottleTerms(
+        rate=None if slower == HALF else slower,
+        lasting=lasting,
+        needed=needed,
+        within=within,
+        scope=given.get("scope") or Reach.PAIR,
+    )
+
+
+throttle: Kind[ThrottleTerms] = Kind(_throttle, schema_of(THROTTLE), "terms of a throttle")
+
+ALERT: Keys = {
+    "to": Key(identifier, "Whom to tell.", required=True),
+    "after": Key(duration, "Not of messages that were first tried less long ago.", required=True),
+}
+
+
+def _alert(report: Report, node: Node) -> tuple[str, timedelta] | None:
+    """A name, or a map of whom and how late."""
+    if isinstance(node, Scalar):
+        name = identifier(report, node)
+        return None if name is None else (name, timedelta(0))
+    found = {key: ALERT[key].kind(report, value) for key, value in fields(report, node, "`alert`", ALERT).items()}
+    to, after = found.get("to"), found.get("after")
+    return None if to is None or after is None else (to, after)
+
+
+alert: Kind[tuple[str, timedelta]] = Kind(
+    _alert, {"anyOf": [identifier.schema, schema_of(ALERT)]}, "name, or a map of whom and how late"
+)
 
 MODIFIERS: Keys = {
     "schedule": Key(reference("schedule"), "When the next attempts are."),
     "route": Key(reference("route"), "Which way the next attempt takes."),
     "suppress": Key(suppress, "Send nothing more to the address, or to its domain."),
-    "suspend": Key(suspend, "Send nothing to the provider for a while."),
+    "suspend": Key(suspend, "Send nothing there for a while."),
+    "throttle": Key(throttle, "Send slower there for a while."),
     "split": Key(flag, "Go on with this recipient in a transaction of its own."),
     "reconnect": Key(flag, "Close the connection and open a new one; it does not count as an attempt."),
-    "alert": Key(identifier, "Whom to tell; a name of your own, such as `page`, `ops`, `digest`."),
+    "in_clear": Key(flag, "Send once without TLS, where opportunistic TLS failed."),
+    "trust_forward": Key(
+        flag,
+        "Approve the forward path, where the host proved its name (`tls: authenticated`) and it is in the same "
+        "registered domain.",
+    ),
+    "alert": Key(alert, "Whom to tell; a name of your own, such as `page`, `ops`, `digest`."),
     "remedy": Key(string, "What a person can check or do, instead of our own advice."),
 }
 THEN: Keys = {
@@ -189,9 +290,11 @@ THEN: Keys = {
 }
 
 ONLY_WITH = {
-    "suppress": (Action.HARD_BOUNCE, Action.RETRY),
+    "suppress": (Action.HARD_BOUNCE, Action.RETRY, Action.ACCEPT),
     "schedule": (Action.RETRY,),
     "route": (Action.RETRY,),
     "split": (Action.RETRY,),
     "reconnect": (Action.RETRY,),
+    "in_clear": (Action.RETRY,),
+    "trust_forward": (Action.ACCEPT_AND_NOTE_FORWARD,),
 }

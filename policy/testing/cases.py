@@ -27,6 +27,7 @@ from policy.rules.source import RulesError, RulesFile, build_policy
 from policy.testing.store_model import StoreModel
 from policy.testing.wants import WANTS, Want, shown
 from policy.text import clean
+from policy.throttle import Traffic
 from policy.yamlfile import Mapping as MappingNode
 from policy.yamlfile import Node, Problem, Sequence, plain, read_yaml
 
@@ -146,6 +147,7 @@ class Recollection:
     policy: Policy
     _model: StoreModel = field(factory=StoreModel)
     _watches: dict[str, Watch] = field(factory=dict)
+    _traffics: dict[str, Traffic] = field(factory=dict)
 
     def observe(self, attempt: Attempt) -> Decision:
         """Decide about `attempt`, and remember it."""
@@ -156,10 +158,12 @@ class Recollection:
                 return entry.decision
         history = self._model.history(history_key(self.policy, attempt))
         watches = tuple(self._watches.get(each.key, each) for each in history.watches)
-        entry, changed = recorded(self.policy, attempt, evolve(history, watches=watches), now)
-        self._model = self._model.after(entry)
-        self._watches.update((each.key, each) for each in changed)
-        return entry.decision
+        traffics = tuple(self._traffics.get(each.target, each) for each in history.traffics)
+        kept = recorded(self.policy, attempt, evolve(history, watches=watches, traffics=traffics), now)
+        self._model = self._model.after(kept.entry)
+        self._watches.update((each.key, each) for each in kept.watches)
+        self._traffics.update((each.target, each) for each in kept.traffics)
+        return kept.entry.decision
 
 
 def failure(case: Case, files: tuple[RulesFile, ...] = ()) -> Failure | None:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from policy.address import NULL_SENDER
-from policy.attempt import Attempt, Command, Failure
+from policy.attempt import Attempt, Command, Event, Failure
 from policy.decide import decide
 from policy.decision import (
     Action,
@@ -31,12 +31,13 @@ from policy.decision import (
     Strike,
     Suppress,
     Suspend,
+    Throttle,
 )
 from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
 from policy.diagnosis.diagnose import diagnose
-from policy.engine import progress_after
+from policy.engine import history_key, progress_after
 from policy.forward import UntrustedPath
-from policy.history import History, Progress, first_attempt
+from policy.history import History, Progress, deadline_of, first_attempt
 from policy.reply import EnhancedStatus, Flaw, Reply
 from policy.rules.policy import Policy
 from policy.rules.rule import Despite, Rule
@@ -45,6 +46,7 @@ from policy.testing.quotes import OTHER_PATH, renamed, texts, without_quotes
 
 Law = Callable[[Policy, Attempt, History, datetime, float], None]
 
+_REASONS = (EvidenceKind.LAW, EvidenceKind.HISTORY, EvidenceKind.GUARD, EvidenceKind.FREEZE, EvidenceKind.SPARED)
 YES = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
 STRIKING = (Category.BAD_MAILBOX, Category.INACTIVE_MAILBOX, Category.MAILBOX_FULL, Category.BAD_DOMAIN)
 REFUSING = (
@@ -59,8 +61,7 @@ REFUSING = (
 OWN_DNS = (Failure.NO_SUCH_DOMAIN, Failure.NULL_MX)
 VOID = (Flaw.NO_CODE, Flaw.CODE_OUT_OF_RANGE, Flaw.OUT_OF_STEP)  # flaws of a reply that says nothing
 QUOTE_LIMIT = 320  # characters of a reply that one field of a decision may quote
-CHAIN = 6  # attempts that law 7 follows
-HOUR = timedelta(hours=1)
+CHAIN, HOUR = 6, timedelta(hours=1)  # attempts that law 7 follows
 
 
 def law_1_one_decision(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
@@ -71,7 +72,7 @@ def law_1_one_decision(policy: Policy, attempt: Attempt, history: History, now: 
     assert (
         retries == (decision.retry_at is not None) == (decision.give_up_at is not None) == (decision.route is not None)
     )
-    assert (decision.action is Action.HARD_BOUNCE) == decision.suppress
+    assert (decision.action is Action.HARD_BOUNCE) == decision.suppress or isinstance(attempt.outcome, Event)
     if decision.action in (Action.RETRY, Action.HOLD):
         assert not decision.final
 
@@ -82,6 +83,9 @@ def law_2_yes(policy: Policy, attempt: Attempt, history: History, now: datetime,
     No 2yz retries, bounces or suppresses. 251 to RCPT is accept-and-note-forward.
     """
     decision = decide(policy, attempt, history, now=now, spread=spread)
+    if isinstance(attempt.outcome, Event):  # it settles nothing, whatever command it comes with
+        assert (decision.action, decision.final) == (Action.ACCEPT, False)
+        return
     reply = attempt.outcome if isinstance(attempt.outcome, Reply) else None
     positive = reply is not None and reply.klass == 2 and not any(flaw in reply.flaws for flaw in VOID)
     if (decision.action in YES and decision.final) or any(isinstance(each, Delivered) for each in decision.effects):
@@ -113,7 +117,7 @@ def law_3_transient(policy: Policy, attempt: Attempt, history: History, now: dat
         assert effect.reason in STRIKING or _set_aside(policy, decision, attempt)
         if isinstance(attempt.outcome, Failure):
             assert attempt.outcome in OWN_DNS
-        elif attempt.outcome.klass != 5 and isinstance(effect, Suppress):
+        elif isinstance(attempt.outcome, Reply) and attempt.outcome.klass != 5 and isinstance(effect, Suppress):
             terms = rule_of(policy, decision).then.suppress
             assert terms is not None
             assert terms.strikes > 1
@@ -182,13 +186,13 @@ def law_6_reasons(policy: Policy, attempt: Attempt, history: History, now: datet
     assert decision.policy_version == policy.version
     if decision.action not in (rule.then.action, Action.HARD_BOUNCE):  # then it says why
         said = [each.kind for each in decision.evidence if each.kind is not EvidenceKind.OBSERVED]
-        assert said[-1] in (EvidenceKind.LAW, EvidenceKind.HISTORY, EvidenceKind.GUARD)
+        assert said[-1] in _REASONS
 
 
 def law_7_retry_times(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
     """Retry times strictly increase, keep the floor, and never pass the give-up time.
 
-    That time depends on the first attempt only; a hold consumes none of it.
+    That time depends on the first attempt and the message's deadline only; a hold consumes none of it.
     """
     first = first_attempt(attempt, history.progress, now)
     attempt = attrs.evolve(attempt, first_attempt_at=first)
@@ -230,8 +234,9 @@ def _keeps_its_end(policy: Policy, attempt: Attempt, history: History, now: date
         retry_at=None,
     )
     attempt = attrs.evolve(attempt, number=attempt.number or progress.attempts + 1)
+    deadline = deadline_of(attempt, history.progress) or end + HOUR
     longer = attrs.evolve(history, progress=attrs.evolve(progress, held=progress.held + HOUR))
-    assert decide(policy, attempt, longer, now=now, spread=0.5).give_up_at == end + HOUR
+    assert decide(policy, attempt, longer, now=now, spread=0.5).give_up_at == min(end + HOUR, deadline)
     if progress.action is Action.HOLD:  # it goes on until the next attempt, and moves the end with it
         return
     nearly = decide(policy, attempt, history, now=max(now, end - (due - now) / 2), spread=0.5)
@@ -250,11 +255,11 @@ def law_8_forward_paths(policy: Policy, attempt: Attempt, history: History, now:
     if path is None:
         return
     assert type(path) is UntrustedPath
-    lawful = {*_targets(attempt).values(), policy.pair(attempt.sender, attempt.recipient)}
+    lawful = {*_targets(attempt).values(), *history_key(policy, attempt, history.provider).destinations}
     for effect in decision.effects:
         if isinstance(effect, NoteForward):
             assert effect.address == attempt.recipient
-        elif isinstance(effect, Suppress | Strike | Delivered | Suspend):
+        elif isinstance(effect, Suppress | Strike | Delivered | Suspend | Throttle):
             assert effect.target in lawful
     assert any(each.kind is EvidenceKind.FORWARD_PATH for each in decision.evidence)
     other_named = attrs.evolve(attempt, outcome=renamed(attempt.outcome), rcpt_reply=renamed(attempt.rcpt_reply))
@@ -291,7 +296,7 @@ def law_16_outage_guard(policy: Policy, attempt: Attempt, history: History, now:
     for change in changes:
         assert is_open[change.key] is isinstance(change, CloseGuard)
         is_open[change.key] = isinstance(change, OpenGuard)
-    assert not (decision.suppress and any(is_open.values()))
+    assert not (_against(decision) and decision.suppress and any(is_open.values()))
     assert sum(isinstance(each, Alert) and each.to == "guard" for each in decision.effects) == len(changes)
     plain = decide(policy, attempt, attrs.evolve(history, watches=()), now=now, spread=spread)
     if not plain.suppress:
@@ -355,19 +360,21 @@ LAWS: tuple[Law, ...] = (
 
 def rule_of(policy: Policy, decision: Decision) -> Rule:
     """Return the one rule of the policy that the decision names."""
-    (rule,) = [rule for rule in policy.rules if rule.ref == decision.rule]
-    return rule
+    return next(rule for rule in policy.rules if rule.ref == decision.rule)
 
 
 def _targets(attempt: Attempt) -> dict[Scope, str]:
     """What a decision may be held against; empty where the attempt does not name its recipient."""
     recipient = attempt.recipient
-    return {Scope.ADDRESS: recipient.key if recipient else "", Scope.DOMAIN: recipient.domain if recipient else ""}
+    key = recipient.key if recipient else ""
+    stream = f"{key}#{attempt.stream}" if recipient and attempt.stream else ""
+    return {Scope.ADDRESS: key, Scope.DOMAIN: recipient.domain if recipient else "", Scope.STREAM: stream}
 
 
 def _against(decision: Decision) -> list[Suppress | Strike]:
-    """What the decision holds against the recipient."""
-    return [effect for effect in decision.effects if isinstance(effect, Suppress | Strike)]
+    """What the decision holds against the recipient; what the recipient says is no such thing."""
+    by_hand = decision.category in (Category.COMPLAINT, Category.UNSUBSCRIBE)
+    return [each for each in decision.effects if isinstance(each, Suppress | Strike) and not by_hand]
 
 
 def _set_aside(policy: Policy, decision: Decision, attempt: Attempt) -> bool:

@@ -74,7 +74,7 @@ class Seen:
     def said(self, local: str) -> str:
         """The code of the reply that settled it for `local`, or the failure's name."""
         outcome = self.attempts[local].outcome
-        return outcome.value if isinstance(outcome, Failure) else str(outcome.code)
+        return str(outcome.code) if isinstance(outcome, Reply) else outcome.value
 
     def copies(self) -> Counter[str]:
         """How many messages arrived for each recipient, by local part."""

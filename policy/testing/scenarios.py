@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from policy.address import NULL_SENDER, Address, parse_address
-from policy.attempt import Attempt, Command, Custody, Failure
+from policy.attempt import Attempt, Command, Custody, Event, Failure, Tls
 from policy.decision import Action, RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
 from policy.guard import Seen, Watch, watched
-from policy.history import ForwardNote, History, PastStrike, PastTrigger, Progress, Suppression, Suspension
+from policy.history import ForwardNote, Freeze, History, PastStrike, PastTrigger, Progress, Suppression, Suspension
 from policy.reply import parse_reply
 from policy.testing import replies, values
 from policy.text import clean
+from policy.throttle import Traffic
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RECIPIENTS = tuple(
@@ -43,7 +44,9 @@ class Scenario(NamedTuple):
     spread: float
 
 
-_outcomes = st.one_of(*replies.often(replies.parsed_replies(), 2), values.replies(), st.sampled_from(Failure))
+_outcomes = st.one_of(
+    *replies.often(replies.parsed_replies(), 2), values.replies(), st.sampled_from([*Failure, *Event])
+)
 _commands = st.sampled_from([None, *Command, *[Command.RCPT] * 4, *[Command.DOT] * 2])
 _made = st.builds(
     Attempt,
@@ -60,6 +63,9 @@ _made = st.builds(
     tags=st.sampled_from([(), (("kind", "news"),), (("kind", "bill"), ("x", "y"))]),
     rcpt_reply=st.none() | st.sampled_from(replies.TELLING).map(parse_reply),
     custody=st.sampled_from(Custody),
+    deliver_by=st.none() | st.timedeltas(-DAY, 6 * DAY).map(lambda left: NOW + left),
+    tls=st.none() | st.sampled_from(Tls),
+    backup_mx=st.booleans(),
     smtputf8=st.booleans(),
     message_id=st.sampled_from([None, "message-1", "message-2"]),
 )
@@ -97,6 +103,7 @@ class _Past:
     watches: Sequence[tuple[bool, timedelta, Sequence[bool]]]  # (open?, since when, which known-good recipients failed)
     suspension: tuple[str, timedelta, timedelta, int] | None  # (rule, since when, how much longer, how often)
     triggers: Sequence[tuple[str, timedelta]]
+    freezes: Sequence[str]
 
 
 _ago = st.sampled_from([timedelta(0), timedelta(hours=1), DAY, 2 * DAY, 8 * DAY, 30 * DAY, 100 * DAY, -DAY])
@@ -137,6 +144,7 @@ _pasts = st.builds(
     ),
     suspension=st.none() | st.tuples(_suspending, _gone, _ago, st.sampled_from([1, 2, 9, 1000])),
     triggers=st.lists(st.tuples(_suspending, _recent), max_size=30),
+    freezes=st.sampled_from([(), (), (), ("",), ("google",), ("example.org", "google")]),
 )
 
 
@@ -168,11 +176,17 @@ def _history(past: _Past, attempt: Attempt, now: datetime) -> History:
         suppressions=tuple(suppressions),
         forward=past.forward,
         watches=_watches(past, recipient, now),
-        suspension=_suspension(past, now),
+        suspensions=_suspensions(past, attempt, recipient, now),
         triggers=tuple(
-            PastTrigger(target="sender.example>dest.example", rule=rule, at=now - ago, attempt=f"t{number}")
+            PastTrigger(target=target, rule=rule, at=now - ago, attempt=f"t{number}")
             for number, (rule, ago) in enumerate(sorted(past.triggers, key=lambda each: -each[1]))
+            for target in _targets(attempt, recipient)
         ),
+        traffics=tuple(
+            Traffic(target=target, hour=int(now.timestamp()) // 3600, count=len(past.triggers) * 50)
+            for target in _targets(attempt, recipient)
+        ),
+        freezes=tuple(Freeze(provider=each, since=now - DAY) for each in past.freezes),
     )
 
 
@@ -188,18 +202,27 @@ def _watches(past: _Past, recipient: Address, now: datetime) -> tuple[Watch, ...
     return tuple(found)
 
 
-def _suspension(past: _Past, now: datetime) -> Suspension | None:
+def _targets(attempt: Attempt, recipient: Address) -> list[str]:
+    """Keys of destinations, whatever the provider is known as."""
+    identity = attempt.sender.domain if isinstance(attempt.sender, Address) else "-"
+    places = (recipient.domain, "google", "microsoft", "yahoo", "own-provider")
+    return [*(f"{identity}>{place}" for place in places), f"{identity}#{attempt.stream or '-'}"]
+
+
+def _suspensions(past: _Past, attempt: Attempt, recipient: Address, now: datetime) -> tuple[Suspension, ...]:
     if past.suspension is None:
-        return None
+        return ()
     rule, ago, left, times = past.suspension
-    return Suspension(
-        target="sender.example>dest.example",
+    one = Suspension(
+        target="",
         rule=RuleRef(rule, "rules.yaml", 1),
         reason=Category.RATE_LIMITED,
         since=now - ago,
         until=max(now - ago, now + left),
         times=times,
+        ends_on_success=times == 9,
     )
+    return tuple(evolve(one, target=target) for target in _targets(attempt, recipient))
 
 
 def _progress(

@@ -82,8 +82,7 @@ class StateContract:
     def test_the_later_end_of_a_suspension_wins(self, store: Store) -> None:
         long, short = (Suspend(target=PAIR, until=START + hours * HOUR) for hours in (2, 1))
         commit(store, entry("a", long), entry("b", short, at=START + HOUR))
-        suspension = history(store).suspension
-        assert suspension is not None
+        (suspension,) = history(store).suspensions
         assert (suspension.since, suspension.until) == (START, START + 2 * HOUR)
         assert list(self.reopen(store).suspensions()) == [suspension]
 
@@ -93,8 +92,7 @@ class StateContract:
             assert unit.cancel(PAIR, START + HOUR)
             assert not unit.cancel(PAIR, START + HOUR)
             assert not unit.cancel("nobody", START)
-        suspension = history(store).suspension
-        assert suspension is not None
+        (suspension,) = history(store).suspensions
         assert not suspension.active(START + HOUR)
 
     def test_a_trigger_counts_once_an_attempt_and_only_the_newest_are_told(self, store: Store) -> None:

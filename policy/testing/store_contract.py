@@ -44,6 +44,7 @@ from policy.testing.store_lines import (
     NOTHING,
     PAIR,
     START,
+    STREAM,
     commit,
     entry,
     history,
@@ -169,8 +170,7 @@ class StoreContract(StateContract):
     def test_times_are_kept_to_the_microsecond_however_far(self, store: Store, year: int) -> None:
         at = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
         commit(store, entry("a", Delivered(target=JO), Suspend(target=PAIR, until=at), at=at))
-        suspension = history(store).suspension
-        assert suspension is not None
+        (suspension,) = history(store).suspensions
         assert (history(store).last_success, suspension.until) == (at, at)
 
     def test_the_ledger_is_listed_by_time_and_then_by_key(self, store: Store) -> None:
@@ -340,8 +340,8 @@ class StoreContract(StateContract):
 
 _KEYS = (
     KEY,
-    HistoryKey(recipient=JO, domain=DOMAIN, message="n", pair=None),
-    HistoryKey(recipient="ed@example.org", domain=DOMAIN, message="m", pair=PAIR),
-    HistoryKey(recipient=None, domain=DOMAIN, message="m", pair=PAIR),
+    HistoryKey(recipient=JO, domain=DOMAIN, message="n"),
+    HistoryKey(recipient="ed@example.org", domain=DOMAIN, message="m", destinations=(PAIR,)),
+    HistoryKey(domain=DOMAIN, message="m", destinations=(PAIR, STREAM)),
     NOTHING,
 )

@@ -35,9 +35,9 @@ from policy.text import clean
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-JO, DOMAIN, PAIR = "jo@example.org", "example.org", "us example"
-KEY = HistoryKey(recipient=JO, domain=DOMAIN, message="m", pair=PAIR)
-NOTHING = HistoryKey(recipient=None, domain=None, message=None, pair=None)
+JO, DOMAIN, PAIR, STREAM = "jo@example.org", "example.org", "us>example", "us#news"
+KEY = HistoryKey(recipient=JO, domain=DOMAIN, message="m", stream="news", destinations=(PAIR, STREAM))
+NOTHING = HistoryKey()
 REPLY = parse_reply("550 5.1.1 no such user")
 
 

@@ -9,16 +9,19 @@ from typing import TypeVar
 
 from attrs import evolve, field, frozen
 
+from policy.attempt import Event
 from policy.decision import (
     Delivered,
     Effect,
     NoteForward,
     OpenGuard,
+    Recovered,
     Scope,
     Strength,
     Strike,
     Suppress,
     Suspend,
+    Throttle,
     Trigger,
 )
 from policy.forward import ForwardState
@@ -33,14 +36,18 @@ from policy.history import (
     HistoryKey,
     PastStrike,
     PastTrigger,
+    Source,
     Suppression,
     Suspension,
+    Throttling,
 )
 from policy.reply import Reply
 from policy.text import SafeText, clean
+from policy.throttle import Traffic
 
 _E = TypeVar("_E", bound=Effect)
 
+_SOURCES: dict[object, Source] = {Event.COMPLAINT: Source.COMPLAINT, Event.UNSUBSCRIBE: Source.UNSUBSCRIBE}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _RANK = {Strength.WEAK: 1, Strength.STRONG: 2, Strength.PERMANENT: 3}
 
@@ -63,15 +70,20 @@ class StoreModel:
             if (each.progress.message, each.progress.recipient) == (key.message, key.recipient or "")
         ]
         successes = [entry.at for entry, effect in self._effects(Delivered) if effect.target == key.recipient]
-        places = [(Scope.ADDRESS, key.recipient), (Scope.DOMAIN, key.domain)]
+        stream = f"{key.recipient}#{key.stream}" if key.recipient and key.stream else None
+        places = [(Scope.ADDRESS, key.recipient), (Scope.DOMAIN, key.domain), (Scope.STREAM, stream)]
         found = [self._suppression(scope, target) for scope, target in places if target is not None]
+        triggers = [each for target in key.destinations for each in self._triggers(target)]
         return History(
             progress=progress[-1] if progress else None,
             last_success=max(successes, default=None),
             strikes=tuple(sorted(self._strikes(key.recipient) + self._strikes(key.domain), key=_age)),
             suppressions=tuple(each for each in found if each is not None),
-            suspension=None if key.pair is None else self._suspension(key.pair),
-            triggers=self._triggers(key.pair),
+            suspensions=tuple(each for each in map(self._suspension, key.destinations) if each is not None),
+            throttlings=tuple(each for each in map(self._throttling, key.destinations) if each is not None),
+            traffics=tuple(Traffic(target=each) for each in key.destinations),
+            triggers=tuple(sorted(triggers, key=lambda each: (each.at, each.target, each.rule, each.attempt))),
+            provider=key.provider,
             watches=tuple(Watch(key=each) for each in key.watches),
             forward=None if key.recipient is None else self._forward(key.recipient),
         )
@@ -134,6 +146,7 @@ class StoreModel:
                         since=entry.at,
                         expires_at=effect.until,
                         provider=entry.provider,
+                        source=_SOURCES.get(entry.attempt.outcome, Source.BOUNCE),
                     )
         return kept
 
@@ -145,8 +158,13 @@ class StoreModel:
 
     def _suspension(self, target: str) -> Suspension | None:
         kept: Suspension | None = None
-        for entry, effect in self._effects(Suspend):
-            if effect.target == target and (kept is None or effect.until > kept.until):
+        for entry, effect in self._all_effects():
+            well = isinstance(effect, Recovered) and effect.target == target
+            if well and kept is not None and kept.well_at is None and kept.since <= entry.at:
+                kept = evolve(kept, until=min(kept.until, entry.at), well_at=entry.at)
+            if not isinstance(effect, Suspend) or effect.target != target:
+                continue
+            if kept is None or effect.until > kept.until:
                 kept = Suspension(
                     target=target,
                     rule=entry.decision.rule,
@@ -154,10 +172,27 @@ class StoreModel:
                     since=entry.at,
                     until=effect.until,
                     times=effect.times,
+                    usual=effect.usual,
+                    ends_on_success=effect.ends_on_success,
                 )
         return kept
 
-    def _triggers(self, target: str | None) -> tuple[PastTrigger, ...]:
+    def _throttling(self, target: str) -> Throttling | None:
+        kept: Throttling | None = None
+        for entry, effect in self._effects(Throttle):
+            slower = kept is not None and entry.at < kept.until and kept.rate.interval > effect.rate.interval
+            if effect.target == target and not slower:
+                kept = Throttling(
+                    target=target,
+                    rule=entry.decision.rule,
+                    reason=entry.decision.category,
+                    rate=effect.rate,
+                    since=entry.at,
+                    until=effect.until,
+                )
+        return kept
+
+    def _triggers(self, target: str) -> tuple[PastTrigger, ...]:
         kept: dict[tuple[str, str], PastTrigger] = {}
         for entry, effect in self._effects(Trigger):
             if effect.target == target:
@@ -170,11 +205,15 @@ class StoreModel:
         kept: ForwardNote | None = None
         for entry, effect in self._effects(NoteForward):
             meant = effect.address is not None and effect.address.key == address
-            if meant and (kept is None or kept.forward_path != effect.forward_path):
+            if meant and kept is not None and kept.forward_path == effect.forward_path:
+                kept = evolve(kept, seen_at=max(entry.at, kept.seen_at or kept.since))
+                if effect.approved:
+                    kept = evolve(kept, state=ForwardState.APPROVED)
+            elif meant:
                 kept = ForwardNote(
                     address=address,
                     forward_path=effect.forward_path,
-                    state=ForwardState.PENDING,
+                    state=ForwardState.APPROVED if effect.approved else ForwardState.PENDING,
                     reply=_words(entry),
                     since=entry.at,
                 )

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from policy.address import NULL_SENDER, Address, parse_address
-from policy.attempt import NAME_LIMIT, Attempt, Command, Custody, Failure, Outcome
+from policy.attempt import NAME_LIMIT, Attempt, Command, Custody, Event, Failure, Outcome, Tls
 from policy.decision import (
     Action,
     Alert,
     Decision,
     Delivered,
     Effect,
+    InClear,
     NoteForward,
     Reconnect,
+    Recovered,
     RuleRef,
     Scope,
     Split,
@@ -27,12 +29,14 @@ from policy.decision import (
     Strike,
     Suppress,
     Suspend,
+    Throttle,
 )
 from policy.diagnosis.category import Category, Evidence, EvidenceKind, Fault
 from policy.forward import ForwardState, UntrustedPath
 from policy.history import Entry, ForwardNote, Progress, Suppression
 from policy.reply import EnhancedStatus, Flaw, Reply
 from policy.text import SafeText, clean
+from policy.throttle import Rate
 
 _ATEXT = string.ascii_letters + string.digits + "!#$%&'*+/=?^_`{|}~-."
 
@@ -88,8 +92,8 @@ def replies() -> SearchStrategy[Reply]:
 
 
 def outcomes() -> SearchStrategy[Outcome]:
-    """Replies and failures."""
-    return st.one_of(replies(), st.sampled_from(Failure))
+    """Replies, failures and events."""
+    return st.one_of(replies(), st.sampled_from([*Failure, *Event]))
 
 
 def attempts() -> SearchStrategy[Attempt]:
@@ -110,6 +114,9 @@ def attempts() -> SearchStrategy[Attempt]:
         tags=st.dictionaries(names(), names(), max_size=2).map(lambda tags: tuple(tags.items())),
         rcpt_reply=st.none() | replies(),
         custody=st.sampled_from(Custody),
+        deliver_by=st.none() | moments(),
+        tls=st.none() | st.sampled_from(Tls),
+        backup_mx=st.booleans(),
         smtputf8=st.booleans(),
         attempt_id=st.none() | names(),
         message_id=st.none() | names(),
@@ -121,6 +128,11 @@ def rule_refs() -> SearchStrategy[RuleRef]:
     return st.builds(
         RuleRef, names(), st.sampled_from(["rules.yaml", "/etc/mailverdict/a b.yaml"]), st.integers(1, 9999)
     )
+
+
+def rates() -> SearchStrategy[Rate]:
+    """Rates of sending."""
+    return st.builds(Rate, st.integers(1, 10**9), st.timedeltas(timedelta(seconds=1), timedelta(days=30)))
 
 
 def untrusted_paths() -> SearchStrategy[UntrustedPath]:
@@ -147,8 +159,11 @@ def effects(targets: SearchStrategy[str] | None = None) -> SearchStrategy[Effect
         ),
         st.builds(Strike, target=keys, scope=scope, reason=category, count=st.integers(1, 9), needed=st.integers(1, 9)),
         st.builds(Delivered, target=keys),
-        st.builds(NoteForward, address=st.none() | addresses(), forward_path=untrusted_paths()),
-        st.builds(Suspend, target=keys, until=moments()),
+        st.builds(NoteForward, address=st.none() | addresses(), forward_path=untrusted_paths(), approved=st.booleans()),
+        st.builds(Suspend, target=keys, until=moments(), usual=st.integers(0, 99), ends_on_success=st.booleans()),
+        st.builds(Throttle, target=keys, rate=rates(), until=moments()),
+        st.builds(Recovered, target=keys),
+        st.builds(InClear),
         st.builds(Split),
         st.builds(Reconnect),
         st.builds(Alert, to=names(), text=safe_texts()),

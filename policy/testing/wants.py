@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from policy.contract.decision import EFFECT_NAMES
-from policy.decision import Alert, Decision, Effect, Strike, Suppress, Suspend
+from policy.decision import Alert, Decision, Effect, Strike, Suppress, Suspend, Throttle
 from policy.rules.reading import Kind, Report, duration, several, string
 from policy.text import clean
 from policy.yamlfile import Node, Scalar, Sequence
@@ -114,7 +114,7 @@ def _gives_up_in(decision: Decision, now: datetime) -> timedelta | str:
     return NONE if decision.give_up_at is None else decision.give_up_at - now
 
 
-def _lasting(kind: type[Suppress] | type[Suspend]) -> Callable[[Decision, datetime], timedelta | str]:
+def _lasting(kind: type[Suppress] | type[Suspend] | type[Throttle]) -> Callable[[Decision, datetime], timedelta | str]:
     def found(decision: Decision, now: datetime) -> timedelta | str:
         until = [each.until for each in _all(kind, decision)]
         if len(until) != 1:
@@ -155,6 +155,9 @@ WANTS: Mapping[str, Want] = {
     "strength": Want("How sure the suppression is.", _WORD, _of(Suppress, lambda each: each.strength.value)),
     "suppressed_for": Want("How long the suppression lasts.", _SPAN, _lasting(Suppress)),
     "suspended_for": Want("How long the destination is left alone.", _SPAN, _lasting(Suspend)),
+    "suspends": Want("Which destination is left alone, by its key.", _WORD, _of(Suspend, lambda each: each.target)),
+    "throttled_to": Want("How fast mail goes there, `30/1h`.", _WORD, _of(Throttle, lambda each: each.rate)),
+    "throttled_for": Want("How long it goes slower.", _SPAN, _lasting(Throttle)),
     "strike": Want(
         "Which strike of how many, `1 of 3`.", _WORD, _of(Strike, lambda each: f"{each.count} of {each.needed}")
     ),

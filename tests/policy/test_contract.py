@@ -140,8 +140,11 @@ def test_the_empty_reverse_path_is_the_null_sender(sender: str) -> None:
     [
         ({"reply": "250", "recipent": "jo@example.org"}, "unknown key `recipent`; did you mean `recipient`?"),
         ({"reply": "250", "zzz": 1}, "unknown key `zzz`"),
-        ({}, "one of `reply` and `failure` is needed"),
+        ({}, "one of `reply`, `failure` and `event` is needed"),
         ({"reply": "250", "failure": "timeout"}, "`reply` and `failure` exclude each other"),
+        ({"reply": "250", "event": "complaint"}, "`reply` and `event` exclude each other"),
+        ({"event": "complain"}, "unknown event `complain`; did you mean `complaint`?"),
+        ({"reply": "250", "backup_mx": "yes"}, "`backup_mx` must be true or false"),
         ({"reply": 250}, "`reply` must be a string"),
         ({"failure": "nullmx"}, "unknown failure `nullmx`; did you mean `null-mx`?"),
         ({"failure": ["timeout"]}, "`failure` must be a string"),
@@ -284,7 +287,12 @@ def test_an_effect_shows_what_it_does_in_plain_words() -> None:
             "reason": "bad-mailbox",
             "until": "2026-07-01T12:00:00.000005Z",
         },
-        {"effect": "note-forward", "address": "jo@example.org", "forward_path": "jo@new.example"},
+        {
+            "effect": "note-forward",
+            "address": "jo@example.org",
+            "forward_path": "jo@new.example",
+            "approved": False,
+        },
     ]
     assert written["rule"] == {"id": "no-such-mailbox", "file": "rules.yaml", "line": 40}
     assert written["evidence"] == [{"kind": "code", "value": "550", "says": "a permanent failure"}]
@@ -304,7 +312,7 @@ def test_a_suppression_is_written_as_the_list_shows_it(suppression: Suppression)
 @given(values.forward_notes())
 def test_a_forward_note_is_written_as_the_list_shows_it(note: ForwardNote) -> None:
     written = write_forward(note)
-    assert " ".join(written) == "address forward_path state reply since"
+    assert " ".join(written) == "address forward_path state reply since seen_at"
     assert written["forward_path"] == note.forward_path.quoted
     assert json.loads(json.dumps(written)) == written
 

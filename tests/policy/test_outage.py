@@ -11,8 +11,9 @@ from adapters.stores.memory import MemoryStore
 from policy.address import Address, parse_address
 from policy.attempt import Attempt, Command
 from policy.decision import Action, Alert, CloseGuard, Decision, OpenGuard
-from policy.engine import Engine, Verdict, history_key
+from policy.engine import Engine, history_key
 from policy.history import EntryState, Source
+from policy.planning import Verdict
 from policy.reply import parse_reply
 from policy.rules.source import load_policy
 from policy.testing.laws import law_16_outage_guard

@@ -11,7 +11,8 @@ from adapters.stores.memory import MemoryStore
 from policy.address import Address, parse_address
 from policy.attempt import Command
 from policy.decision import Action
-from policy.engine import Engine, Verdict
+from policy.engine import Engine
+from policy.planning import Verdict
 from policy.ports import MailerSetup, StoreUnavailable
 from policy.rules.source import load_policy
 from policy.sending import Sent, send

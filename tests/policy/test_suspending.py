@@ -10,7 +10,8 @@ from adapters.stores.memory import MemoryStore
 from policy.address import parse_address
 from policy.attempt import Attempt, Command
 from policy.decision import Decision, Suspend, Trigger
-from policy.engine import Engine, Plan, Verdict
+from policy.engine import Engine
+from policy.planning import Plan, Verdict
 from policy.reply import parse_reply
 from policy.rules.source import RulesFile, build_policy, load_policy
 from policy.testing.laws import law_7_retry_times
@@ -172,7 +173,9 @@ def test_the_plan_waits_until_it_ends_by_itself() -> None:
     until = NOW + lasting(tell(of, SLOW, NOW), NOW)
     for at in (NOW, until - SECOND):
         waiting = plan(of, at)
-        assert (waiting.verdict, waiting.not_before) == (Verdict.WAIT, until)
+        assert waiting.verdict is Verdict.WAIT
+        assert waiting.not_before is not None
+        assert until <= waiting.not_before <= until + (until - NOW) / 4
         assert "rate-limited" in waiting.why
     assert plan(of, until).verdict is Verdict.SEND
     assert plan(of, NOW, "mo@dest.example").verdict is Verdict.WAIT  # the destination, not the recipient
@@ -186,7 +189,8 @@ def test_a_retry_is_not_due_before_the_suspension_ends() -> None:
     assert decision.retry_at is not None
     assert decision.retry_at < NOW + HOUR
     found = of.plan(parse_address("jo@dest.example"), now=NOW, sender=SENDER, message="2")
-    assert found.not_before == NOW + 9 * HOUR
+    assert found.not_before is not None
+    assert NOW + 9 * HOUR <= found.not_before <= NOW + 10 * HOUR
 
 
 def test_a_suspension_does_not_move_the_end_of_a_message() -> None:

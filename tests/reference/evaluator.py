@@ -16,16 +16,17 @@ from typing import Any
 from attrs import evolve, frozen
 
 from policy.address import Address, parse_domain
-from policy.attempt import Attempt, Failure
+from policy.attempt import Attempt, Event, Failure
 from policy.diagnosis.category import Diagnosis
 from policy.diagnosis.diagnose import diagnose
 from policy.diagnosis.knowledge import shipped_knowledge
 from policy.history import History, first_attempt
+from policy.reply import Reply
 from policy.retry import Schedule
 from policy.yamlfile import Mapping, Node, Problem, Scalar, read_yaml
 
 ROOT = Path(__file__).parents[2]
-LAST = "anything-else"  # the rule under all others: it holds always and cannot be taken out
+LAST = "anything-else"  # the rule under all others
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -65,6 +66,7 @@ class Asked:
     age: timedelta
     delivered_before: bool
     split_before: bool
+    clear_before: bool
 
 
 @frozen(kw_only=True)
@@ -116,7 +118,7 @@ class Reference:
     def asked(self, attempt: Attempt, history: History, now: datetime) -> Asked:
         first = first_attempt(attempt, history.progress, now)
         now = max(now, first)
-        provider = self.provider_of(attempt)
+        provider = self.provider_of(attempt) or history.provider
         return Asked(
             attempt=attempt,
             diagnosis=diagnose(shipped_knowledge(), attempt, provider),
@@ -126,6 +128,7 @@ class Reference:
             age=now - first,
             delivered_before=history.last_success is not None,
             split_before=history.progress is not None and history.progress.split,
+            clear_before=history.progress is not None and history.progress.clear,
         )
 
     def rules_for(self, domain: str | None, provider: str | None) -> list[Seen]:
@@ -141,8 +144,6 @@ class Reference:
                     layers = [[edited(rule, edit, name) for rule in rules] for rules in layers]
             layers.append([Seen(rule, name) for block in closest_first for rule in block.get("rules", [])])
         return [rule for rules in reversed(layers) for rule in rules]
-
-    # ---- names -------------------------------------------------------------------------------------------------------
 
     def said(self, domain: str | None, provider: str | None, section: str, name: str) -> Any:
         """What the highest file, and in it the closest block, says of a name; None: nobody does."""
@@ -164,7 +165,7 @@ class Reference:
 
     def give_up(self, stream: str | None, domain: str | None, provider: str | None) -> timedelta | None:
         said = None if stream is None else self.said(domain, provider, "streams", stream)
-        return None if said is None else duration(said["give_up"])
+        return duration(said["give_up"]) if said and "give_up" in said else None
 
     def lasting(self, strength: str, domain: str | None, provider: str | None) -> timedelta:
         return duration(self.said(domain, provider, "suppression", strength)["for"])
@@ -326,7 +327,8 @@ def holds(key: str, value: Any, asked: Asked) -> bool:
 
 
 def one_holds(key: str, value: Any, asked: Asked) -> bool:  # noqa: PLR0911
-    attempt, reply = asked.attempt, None if isinstance(asked.attempt.outcome, Failure) else asked.attempt.outcome
+    attempt, outcome = asked.attempt, asked.attempt.outcome
+    reply = outcome if isinstance(outcome, Reply) else None
     if key == "code":
         return reply is not None and not reply.is_void and code_falls_under(value, str(reply.code))
     if key == "enhanced":
@@ -349,11 +351,11 @@ def one_holds(key: str, value: Any, asked: Asked) -> bool:  # noqa: PLR0911
 
 def words(asked: Asked) -> dict[str, str | None]:
     """Of the keys whose values are compared as words: what the attempt has."""
-    attempt, diagnosis = asked.attempt, asked.diagnosis
-    failed = isinstance(attempt.outcome, Failure)
+    attempt, diagnosis, outcome = asked.attempt, asked.diagnosis, asked.attempt.outcome
     return {
         "command": attempt.command.value if attempt.command else "unknown",
-        "failure": attempt.outcome.value if isinstance(attempt.outcome, Failure) else None,
+        "failure": outcome.value if isinstance(outcome, Failure) else None,
+        "event": outcome.value if isinstance(outcome, Event) else None,
         "category": diagnosis.category.value,
         "fault": diagnosis.fault.value,
         "weight": diagnosis.weight.value,
@@ -363,8 +365,10 @@ def words(asked: Asked) -> dict[str, str | None]:
         "recipients": "one" if attempt.recipients == 1 else "several",
         "null_sender": flag(attempt.sender == ""),
         "forward_path": flag(diagnosis.forward_path is not None),
-        "void": flag(not failed and attempt.outcome.is_void),  # type: ignore[union-attr]
+        "void": flag(isinstance(outcome, Reply) and outcome.is_void),
         "split_before": flag(asked.split_before),
+        "clear_before": flag(asked.clear_before),
+        "backup_mx": flag(attempt.backup_mx),
         "delivered_before": flag(asked.delivered_before),
     }
 

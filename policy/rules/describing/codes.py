@@ -84,6 +84,11 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
             "The suspension's `longest` is shorter than its `for`.",
             "Let `longest` be at least as long as `for`.",
         ),
+        "bad-rate": Meaning("A rate does not say how many in how long.", "Write `100/1h`, or `half` in a throttle."),
+        "bad-address": Meaning(
+            "What is never to be suppressed is no address and no domain.",
+            "Write `jo@example.org`, `example.org` with all below it, `=example.org` or `*.example.org`.",
+        ),
         "bad-strikes": Meaning(
             "So many strikes, this far `apart`, do not fit into `within`: nothing would ever be suppressed.",
             "Ask for fewer strikes, closer together, or within a longer time.",
@@ -92,6 +97,7 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
     },
     "What rules refer to": {
         "unknown-schedule": Meaning("No schedule of that name is known here.", "Spell it as suggested, or define it."),
+        "unknown-limit": Meaning("No limit of that name is known here.", "Spell it as suggested, or define it."),
         "unknown-route": Meaning("No route of that name is known here.", "Spell it as suggested, or define it."),
         "unknown-provider": Meaning(
             "No provider of that name is known.",

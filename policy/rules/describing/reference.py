@@ -15,7 +15,19 @@ from policy.rules.layer_reader import BLOCK, DEFAULTS, FILE, PROVIDER
 from policy.rules.overrides import OVERRIDE
 from policy.rules.reading import Key, Keys, string
 from policy.rules.rule_reader import RULE, example
-from policy.rules.terms import LASTING, ROUTE, SCHEDULE, STREAM, SUPPRESS, SUPPRESSION, SUSPEND, THEN
+from policy.rules.terms import (
+    ALERT,
+    LASTING,
+    LIMIT,
+    ROUTE,
+    SCHEDULE,
+    STREAM,
+    SUPPRESS,
+    SUPPRESSION,
+    SUSPEND,
+    THEN,
+    THROTTLE,
+)
 
 
 @frozen
@@ -59,12 +71,15 @@ SECTIONS = (
     Section("when", "`when` of a rule", "All must hold. Of a list, one value is enough. No `when`: always.", WHEN),
     Section("then", "`then` of a rule", "An action and what goes with it.", THEN),
     Section("suppress", "`suppress` in `then`", "Whom to leave alone, how surely, and for how long.", SUPPRESS),
-    Section("suspend", "`suspend` in `then`", "How long a provider gets nothing from this sender.", SUSPEND),
+    Section("suspend", "`suspend` in `then`", "How long nothing is sent there.", SUSPEND),
+    Section("throttle", "`throttle` in `then`", "How slowly mail goes there, and for how long.", THROTTLE),
     Section("example", "an item of `examples`", "A reply as one text, or this map of an attempt.", _EXAMPLE_KEYS),
     Section("override", "an item of `override`", "One rule of a lower file, changed where it stands.", OVERRIDE),
     Section("defaults", "`defaults`", "What a rule gets that does not say.", DEFAULTS),
     Section("schedule", "`schedules.NAME`", "When to try again: `first` or `waits`, and an end.", SCHEDULE),
     Section("route", "`routes.NAME`", "A way to send.", ROUTE),
+    Section("alert", "`alert` in `then`", "Whom to tell, where not at once.", ALERT),
+    Section("limit", "`limits.NAME`", "How fast mail goes, of our own accord.", LIMIT),
     Section("stream", "`streams.NAME`", "A kind of mail.", STREAM),
     Section("suppression", "`suppression`", "How long an address is left alone.", SUPPRESSION),
     Section("strength", "`suppression.weak`, `suppression.strong`", "How long one strength lasts.", LASTING),
@@ -74,6 +89,7 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "file": {
         "domains": "{example.org: {defaults: {schedule: greylist}}}",
         "providers": "{google: {disable: rate-limited}}",
+        "never_suppress": "[jo@example.org, example.net]",
     },
     "block": {
         "rules": "[{id: full-relay, when: {text: queue is full}, then: {action: retry}}]",
@@ -82,6 +98,7 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "defaults": "{schedule: greylist}",
         "schedules": "{quick: {waits: [1m, 5m, 15m], give_up: 1d}}",
         "routes": '{relay: {to: "smtp://relay.example.net:587"}}',
+        "limits": "{gentle: {rate: 100/1h}}",
         "streams": "{reminder: {give_up: 6h}}",
         "suppression": "{weak: {for: 3d}}",
     },
@@ -118,11 +135,14 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "route": "direct",
         "suppress": "{strength: weak}",
         "suspend": "{for: 1h}",
+        "throttle": "{rate: half, for: 4h}",
         "alert": "ops",
         "remedy": "Ask the partner to take us off the list.",
     },
     "suppress": {"strikes": "3", "within": "14d", "apart": "2d", "for": "30d"},
     "suspend": {"for": "1h", "longest": "4h", "after": "20 in 15m"},
+    "alert": {"to": "ops", "after": "1h"},
+    "throttle": {"rate": "half", "for": "4h", "after": "20 in 15m"},
     "example": {
         "reply": '"550 5.1.1 User unknown"',
         "failure": "timeout",
@@ -138,9 +158,13 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "stream": "bulk",
         "rcpt_reply": '"251 User not local; will forward to <jo@new.example>"',
         "custody": "ours",
+        "event": "complaint",
+        "deliver_by": '"2027-01-31T18:00:00Z"',
+        "tls": "authenticated",
+        "backup_mx": "true",
     },
     "override": {"id": "blocked", "set": "{then: {alert: digest}}", "unset": "[then.alert]"},
-    "defaults": {"schedule": "greylist", "route": "direct"},
+    "defaults": {"schedule": "greylist", "route": "direct", "limit": "gentle"},
     "schedule": {
         "first": "5m",
         "waits": "[1m, 5m, 15m, 1h]",
@@ -152,6 +176,7 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "hint": "4h",
     },
     "route": {"to": '"smtp://relay.example.net:587"'},
+    "limit": {"rate": "100/1h"},
     "stream": {"give_up": "6h"},
     "suppression": {"weak": "{for: 7d, again_apart: 3d, again: 180d}", "strong": "{for: 180d}"},
     "strength": {"for": "7d", "again_apart": "3d", "again": "180d"},

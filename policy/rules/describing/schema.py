@@ -18,12 +18,16 @@ from policy.rules.terms import (
     ROUTE,
     SUPPRESS,
     THEN,
+    alert,
     lasting,
+    limit,
+    rate,
     route,
     schedule,
     stream,
     suppress,
     suspend,
+    throttle,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,8 +44,12 @@ SHARED: Mapping[str, Kind[Any]] = {
     "then": then,
     "suppress": suppress,
     "suspend": suspend,
+    "throttle": throttle,
+    "alert": alert,
     "schedule": schedule,
     "route": route,
+    "limit": limit,
+    "rate": rate,
     "stream": stream,
     "suppression": BLOCK["suppression"].kind,
     "strength": lasting,
@@ -58,7 +66,10 @@ SHARED: Mapping[str, Kind[Any]] = {
     "scope": SUPPRESS["scope"].kind,
     "how-sure": SUPPRESS["strength"].kind,
     "action": THEN["action"].kind,
-    **{key: CONDITIONS[key].kind for key in ("code", "enhanced", "command", "failure", "category", "fault", "weight")},
+    **{
+        key: CONDITIONS[key].kind
+        for key in ("code", "enhanced", "command", "failure", "event", "category", "fault", "weight")
+    },
     **{key: CONDITIONS[key].kind for key in ("pattern", "tag", "attempt", "age")},
 }
 
@@ -91,7 +102,10 @@ _BESIDES: Mapping[str, Mapping[str, Any]] = {
     "strength": {"dependentRequired": {"again": ["again_apart"], "again_apart": ["again"]}},
     "then": {"allOf": _goes_with()},
     "override": {"anyOf": [{"required": ["set"]}, {"required": ["unset"]}]},
-    "example": {"if": {"type": "object"}, "then": {"anyOf": [{"required": ["reply"]}, {"required": ["failure"]}]}},
+    "example": {
+        "if": {"type": "object"},
+        "then": {"anyOf": [{"required": [key]} for key in ("reply", "failure", "event")]},
+    },
 }
 
 

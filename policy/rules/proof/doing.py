@@ -49,7 +49,9 @@ def usually(policy: Policy, rule: Rule, place: Place, stream: str | None) -> Did
     then = rule.then
     terms: dict[str, Any] = {
         "suspend": then.suspend,
-        "alert": then.alert,
+        "throttle": then.throttle,
+        "trust-forward": then.trust_forward,
+        "alert": (then.alert, then.alert_after),
         "remedy": then.remedy,
         "despite": frozenset(rule.despite),
     }
@@ -58,6 +60,8 @@ def usually(policy: Policy, rule: Rule, place: Place, stream: str | None) -> Did
     if then.suppress is not None:
         terms["suppress"] = then.suppress
         terms["strength"] = policy.lasting(then.suppress.strength, place)
+        if then.suppress.meanwhile is not None:
+            terms["meanwhile"] = policy.lasting(then.suppress.meanwhile, place)
     return Did(then.action, terms)
 
 
@@ -92,6 +96,7 @@ def _retrying(policy: Policy, then: Then, place: Place, stream: str | None) -> d
         "route": _route(policy, then.route, place),
         "split": then.split,
         "reconnect": then.reconnect,
+        "in-clear": then.in_clear,
     }
 
 

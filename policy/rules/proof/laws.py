@@ -9,18 +9,19 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from policy.attempt import Command, Failure
+from policy.attempt import Command, Event, Failure
 from policy.decision import Action
 from policy.diagnosis.category import Category, Fault
 from policy.rules.proof import space as at
 from policy.rules.proof.boxes import Box
-from policy.rules.proof.meanings import YES
+from policy.rules.proof.meanings import YES, of_event
 from policy.rules.proof.space import Abstraction
 from policy.rules.rule import ON_PURPOSE, Despite, Rule
 from policy.suppression import OWN_LOOKUP, STRIKING
 
+_ACCEPTABLE = {YES, *map(of_event, Event)}
 _ACCEPTING = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
-_OF_THE_REPLY = {"code", "enhanced", "category", "fault", "weight", "text", "pattern", "failure", "void"}
+_OF_THE_REPLY = {"code", "enhanced", "category", "fault", "weight", "text", "pattern", "failure", "event", "void"}
 
 
 @frozen
@@ -87,7 +88,7 @@ def _of_a_yes(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
 def _of_a_no(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
     """Law 2: nothing but a yes is accepted."""
     if rule.then.action in _ACCEPTING:
-        no = abstraction.dimensions[at.MEANING].where(lambda meaning: meaning != YES)
+        no = abstraction.dimensions[at.MEANING].where(lambda meaning: meaning not in _ACCEPTABLE)
         yield Suspicion(
             "law-2-no",
             f"says `{rule.then.action.value}` to what is no yes",
@@ -99,7 +100,9 @@ def _of_a_no(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
 def _of_suppressing(rule: Rule, abstraction: Abstraction) -> Iterator[Suspicion]:
     """Laws 3 and 4: who may be suppressed, when, and on whose word."""
     terms = rule.then.suppress
-    if terms is None or (rule.then.action is not Action.HARD_BOUNCE and terms.strikes > 1):
+    if terms is None or rule.then.action is Action.ACCEPT:
+        return
+    if rule.then.action is not Action.HARD_BOUNCE and terms.strikes > 1:
         return
     outcome, command = abstraction.dimensions[at.OUTCOME], abstraction.dimensions[at.COMMAND]
     meaning, alone = abstraction.dimensions[at.MEANING], abstraction.dimensions[at.RECIPIENTS]

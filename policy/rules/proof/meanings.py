@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from policy.attempt import Failure
+from policy.attempt import Event, Failure
 from policy.diagnosis.category import Category, Fault, Weight
-from policy.diagnosis.diagnose import ACCEPTED, NOTHING_KNOWN, PROTOCOL_ERROR
+from policy.diagnosis.diagnose import ACCEPTED, EVENTS, NOTHING_KNOWN, PROTOCOL_ERROR
 from policy.diagnosis.knowledge import Finding, Knowledge
 
 Meaning = tuple[Category, Fault, Weight]
@@ -22,6 +22,11 @@ NOT_SMTP: Meaning = (PROTOCOL_ERROR.category, PROTOCOL_ERROR.fault, PROTOCOL_ERR
 def of_failure(knowledge: Knowledge, failure: Failure) -> Meaning:
     """What a failure without a reply means; always the same."""
     return _meaning(knowledge.failures[failure])
+
+
+def of_event(event: Event) -> Meaning:
+    """What a recipient's word means; always the same."""
+    return _meaning(EVENTS[event])
 
 
 def of_refusals(knowledge: Knowledge, klass: int) -> frozenset[Meaning]:

@@ -18,13 +18,13 @@ from typing import Any
 from attrs import field, frozen
 
 from policy.address import parse_domain
-from policy.attempt import Command, Custody, Failure
+from policy.attempt import Command, Custody, Event, Failure
 from policy.diagnosis.knowledge import Knowledge
 from policy.reply import EnhancedStatus
 from policy.rules.conditions import UNKNOWN_COMMAND, code_matches
 from policy.rules.domains import BELOW_ONLY, ITSELF_ONLY, patterns_over
 from policy.rules.proof.boxes import IMPOSSIBLE, Box, Claim, Space
-from policy.rules.proof.meanings import NOT_SMTP, YES, Meaning, of_failure, of_refusals
+from policy.rules.proof.meanings import NOT_SMTP, YES, Meaning, of_event, of_failure, of_refusals
 from policy.rules.rule import Condition, Rule
 
 VOID = "void"
@@ -37,9 +37,12 @@ _JUST_AFTER = timedelta(milliseconds=500)  # durations are whole seconds
 
 # fixed dimensions, by their place
 OUTCOME, ENHANCED, COMMAND, MEANING, PROVIDER, DOMAIN, SENDER, MX, STREAM, NUMBER, AGE = range(11)
-CUSTODY, RECIPIENTS, FORWARD_PATH, SPLIT, DELIVERED, FLAGS = range(11, 17)
+CUSTODY, RECIPIENTS, FORWARD_PATH, SPLIT, CLEAR, BACKUP, DELIVERED, FLAGS = range(11, 19)
 
-_BOOLEANS = {"forward_path": FORWARD_PATH, "split_before": SPLIT, "delivered_before": DELIVERED}
+_BOOLEANS = {
+    "forward_path": FORWARD_PATH, "split_before": SPLIT, "clear_before": CLEAR, "backup_mx": BACKUP,
+    "delivered_before": DELIVERED,
+}  # fmt: skip
 _FLAG_KEYS = ("text", "pattern", "tag")
 NULL = "<>"
 
@@ -171,7 +174,9 @@ class Abstraction:
             only(codes[klass], of_refusals(self._knowledge, klass))
         for failure in Failure:
             only(outcome.of([failure]), [of_failure(self._knowledge, failure)])
-        failures = outcome.of(Failure)
+        for event in Event:
+            only(outcome.of([event]), [of_event(event)])
+        failures = outcome.of([*Failure, *Event])
         wrong.append({OUTCOME: failures | codes[3], ENHANCED: enhanced.where(lambda each: each is not None)})
         for klass in (2, 4, 5):
             others = enhanced.where(partial(_is_of_another_class, str(klass)))
@@ -215,7 +220,7 @@ def _values_of(rules: Iterable[Rule]) -> dict[str, dict[Any, None]]:
 
 
 def _dimensions(values: Mapping[str, Any], knowledge: Knowledge, providers: tuple[str, ...]) -> list[Dimension]:
-    meanings = [YES, NOT_SMTP, *(of_failure(knowledge, failure) for failure in Failure)]
+    meanings = [YES, NOT_SMTP, *(of_failure(knowledge, failure) for failure in Failure), *map(of_event, Event)]
     meanings += sorted(of_refusals(knowledge, 4) | of_refusals(knowledge, 5), key=str)
     found: dict[int, Dimension] = {
         OUTCOME: _outcomes(),
@@ -243,7 +248,7 @@ def _named(atoms: list[Any], atom_of: Callable[[Any], Any]) -> Dimension:
 
 
 def _outcomes() -> Dimension:
-    atoms: tuple[Any, ...] = (*range(200, 600), VOID, *Failure)
+    atoms: tuple[Any, ...] = (*range(200, 600), VOID, *Failure, *Event)
 
     def mask(keyed: tuple[str, Any]) -> int:
         key, value = keyed
@@ -353,9 +358,9 @@ def _spans(spans: Iterable[Any], first: Any, step: Any) -> Dimension:
 
 
 _PLACES = {
-    "code": OUTCOME, "failure": OUTCOME, "void": OUTCOME, "enhanced": ENHANCED, "command": COMMAND,
+    "code": OUTCOME, "failure": OUTCOME, "event": OUTCOME, "void": OUTCOME, "enhanced": ENHANCED, "command": COMMAND,
     "category": MEANING, "fault": MEANING, "weight": MEANING, "provider": PROVIDER, "domain": DOMAIN,
     "sender_domain": SENDER, "null_sender": SENDER, "mx": MX, "stream": STREAM, "attempt": NUMBER, "age": AGE,
     "custody": CUSTODY, "recipients": RECIPIENTS, **_BOOLEANS,
 }  # fmt: skip
-_PLAIN_KEYS = frozenset(_PLACES) - {"code", "failure", "void", "category", "fault", "weight", "null_sender"}
+_PLAIN_KEYS = frozenset(_PLACES) - {"code", "failure", "event", "void", "category", "fault", "weight", "null_sender"}

@@ -13,13 +13,13 @@ from typing import Any
 from attrs import evolve, frozen
 
 from policy.address import NULL_SENDER, Address, parse_address
-from policy.attempt import Attempt, Command, Failure, Outcome
+from policy.attempt import Attempt, Command, Event, Failure, Outcome
 from policy.contract import write_attempt
 from policy.decision import Action
 from policy.diagnosis.category import Diagnosis
 from policy.diagnosis.diagnose import diagnose
 from policy.history import History, Progress
-from policy.reply import parse_reply
+from policy.reply import Reply, parse_reply
 from policy.rules.policy import Policy
 from policy.rules.proof import space as at
 from policy.rules.proof.boxes import Box
@@ -58,15 +58,17 @@ class Witness:
             said["delivered_before"] = True
         if self.history.progress is not None and self.history.progress.split:
             said["split_before"] = True
+        if self.history.progress is not None and self.history.progress.clear:
+            said["clear_before"] = True
         return said
 
     def __str__(self) -> str:
         """In one line, for people."""
         said = self.document()
-        what = said.pop("reply", None) or said.pop("failure", "")
+        what = next((said.pop(key) for key in ("reply", "failure", "event") if said.get(key)), "")
         command = said.pop("command", None)
         told = f"`{' '.join(what.split()) or 'an empty reply'}`" + (f" to {command}" if command else "")
-        if self.attempt.command is None and not isinstance(self.attempt.outcome, Failure):
+        if self.attempt.command is None and isinstance(self.attempt.outcome, Reply):
             told += " to a command nobody knows"
         extra = [
             f"{key} {value if value != '' else '<>'}"
@@ -159,7 +161,7 @@ class Witnesses:
         outcomes = self._some(at.OUTCOME, _USUAL_CODES, 6)
         commands = self._some(at.COMMAND, _USUAL_COMMANDS, 5)
         providers = self._some(at.PROVIDER, (None,), 2)
-        yield from product((each for each in outcomes if isinstance(each, Failure)), commands, providers)
+        yield from product((each for each in outcomes if isinstance(each, Failure | Event)), commands, providers)
         if at.VOID in outcomes:
             void = parse_reply(" ".join(filter(None, (_NOT_SMTP, words))))
             yield from product([void], commands, providers)
@@ -234,7 +236,7 @@ class Witnesses:
     ) -> Witness:
         number, age = self._one(at.NUMBER), self._one(at.AGE)
         first = self._now - age
-        split, delivered = self._one(at.SPLIT), self._one(at.DELIVERED)
+        split, clear, delivered = self._one(at.SPLIT), self._one(at.CLEAR), self._one(at.DELIVERED)
         attempt = Attempt(
             outcome=outcome,
             command=command,
@@ -249,9 +251,10 @@ class Witnesses:
             stream=self._last(at.STREAM),
             tags=tags,
             custody=self._one(at.CUSTODY),
+            backup_mx=self._one(at.BACKUP),
             message_id="a-message",
         )
-        progress = _split(attempt, first) if split else None
+        progress = _past(attempt, first, split=split, clear=clear) if split or clear else None
         success = self._now - timedelta(days=30) if delivered else None
         return Witness(attempt, History(progress=progress, last_success=success))
 
@@ -268,11 +271,12 @@ def _facts(witness: Witness, diagnosis: Diagnosis, provider: str | None, now: da
         age=now - (attempt.first_attempt_at or now),
         delivered_before=history.last_success is not None,
         split_before=history.progress is not None and history.progress.split,
+        clear_before=history.progress is not None and history.progress.clear,
     )
 
 
-def _split(attempt: Attempt, first: datetime) -> Progress:
-    """A past in which the message was told to go to this recipient alone."""
+def _past(attempt: Attempt, first: datetime, *, split: bool, clear: bool) -> Progress:
+    """A past in which the message was told to go to this recipient alone, or in clear."""
     return Progress(
         message=attempt.message,
         recipient=attempt.recipient.key if attempt.recipient else "",
@@ -283,5 +287,6 @@ def _split(attempt: Attempt, first: datetime) -> Progress:
         action=Action.RETRY,
         final=False,
         retry_at=None,
-        split=True,
+        split=split,
+        clear=clear,
     )

@@ -10,17 +10,20 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
+from policy.destination import Reach
 from policy.matching import Pattern
 from policy.retry import Schedule
 from policy.rules.conditions import Span
 from policy.rules.layer import EVERYONE
 from policy.rules.layer_reader import LANGUAGE
 from policy.rules.policy import Place, Policy
-from policy.rules.rule import Condition, Example, Lasting, SuppressTerms, SuspendTerms, Then
+from policy.rules.rule import Condition, Example, Lasting, Stream, SuppressTerms, SuspendTerms, Then, ThrottleTerms
 from policy.rules.showing.effective import Effective, RuleInForce, effective
 from policy.rules.showing.layout import Line, Origins, flow, laid_out, text_of
 from policy.rules.showing.resolution import Name, Said
+from policy.rules.terms import HALF
 from policy.text import clean
+from policy.throttle import Rate
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -41,6 +44,7 @@ def file_text(whole: Effective, origins: Origins | None = None) -> str:
 def document(whole: Effective) -> dict[str, Any]:
     """Return what is in force as the tree of a rules file; its words, whole numbers and flags are not spelt yet."""
     found: dict[str, Any] = {"mailverdict": int(LANGUAGE), "extends": "none", "disable": list(whole.disabled)}
+    found["never_suppress"] = list(whole.spared)
     found |= _sections(whole.names[EVERYONE])
     scoped = [(where, _sections(names)) for where, names in whole.names.items() if where != EVERYONE]
     providers = {
@@ -131,6 +135,8 @@ def _word(value: Any) -> Any:
     """A scalar of the language: a word, a whole number or a flag."""
     if isinstance(value, Enum):
         return str(value.value)
+    if isinstance(value, Rate):
+        return f"{value.count}/{duration_text(value.per)}"
     return duration_text(value) if isinstance(value, timedelta) else value
 
 
@@ -156,9 +162,12 @@ def _then(then: Then) -> dict[str, Any]:
         "route": then.route,
         "suppress": None if then.suppress is None else _suppress(then.suppress),
         "suspend": None if then.suspend is None else _suspend(then.suspend),
+        "throttle": None if then.throttle is None else _throttle(then.throttle),
         "split": then.split or None,
         "reconnect": then.reconnect or None,
-        "alert": then.alert,
+        "in_clear": then.in_clear or None,
+        "trust_forward": then.trust_forward or None,
+        "alert": _given({"to": then.alert, "after": then.alert_after}) if then.alert_after else then.alert,
         "remedy": then.remedy,
     }
     return _given(found)
@@ -175,13 +184,27 @@ def _suppress(terms: SuppressTerms) -> dict[str, Any]:
             "strength": terms.strength,
             **(counts if counted else {}),
             "for": terms.lasting,
+            "meanwhile": terms.meanwhile,
         }
     )
 
 
 def _suspend(terms: SuspendTerms) -> dict[str, Any]:
+    found = {"for": terms.lasting, "longest": terms.longest, **_counted(terms)}
+    return _given({**found, "ends_on_success": terms.ends_on_success or None})
+
+
+def _throttle(terms: ThrottleTerms) -> dict[str, Any]:
+    return _given({"rate": terms.rate or HALF, "for": terms.lasting, **_counted(terms)})
+
+
+def _counted(terms: SuspendTerms | ThrottleTerms) -> dict[str, Any]:
     after = f"{terms.needed} in {duration_text(terms.within)}" if terms.needed > 1 else None
-    return _given({"for": terms.lasting, "longest": terms.longest, "after": after})
+    return {"scope": None if terms.scope is Reach.PAIR else terms.scope, "after": after}
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    return _given({"give_up": stream.give_up, "wanted": stream.wanted or None})
 
 
 def _schedule(schedule: Schedule) -> dict[str, Any]:
@@ -212,6 +235,7 @@ _WRITERS: Mapping[str, Any] = {
     "defaults": str,
     "schedules": _schedule,
     "routes": lambda to: {"to": to},
-    "streams": lambda span: {"give_up": duration_text(span)},
+    "limits": lambda rate: {"rate": _word(rate)},
+    "streams": _stream,
     "suppression": _lasting,
 }

@@ -8,7 +8,7 @@ where a provider's block of a higher file beats a domain's block of a lower one,
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from policy.decision import RuleRef
 from policy.rules.layer import EVERYONE, Where
@@ -43,6 +43,7 @@ class Effective:
         rules: in order, without `last`, which always holds and is always there (None: it is not asked for).
         names: for everyone, and where a scope has another value.
         disabled: rules of the bottom that are not in force.
+        spared: whom no bounce suppresses, each with its place.
         unsaid: names that have yet another value in a place; one file cannot say that.
     """
 
@@ -51,6 +52,7 @@ class Effective:
     names: Mapping[Where, Mapping[Name, Said]]
     providers: Mapping[str, Provider]
     disabled: tuple[str, ...]
+    spared: Mapping[str, str] = field(factory=dict)
     unsaid: tuple[tuple[Place, Name, Said], ...] = ()
 
 
@@ -74,6 +76,7 @@ def effective(policy: Policy, place: Place | None = None) -> Effective:
         names=names,
         providers=providers,
         disabled=tuple(rule.ref.id for rule in policy.layers[-1].rules if rule.ref.id not in written),
+        spared=_spared(policy),
         unsaid=unsaid,
     )
 
@@ -93,6 +96,7 @@ def only_rule(whole: Effective, rule_id: str) -> Effective:
         names={where: block for where, block in names.items() if block or where == EVERYONE},
         providers={name: each for name, each in whole.providers.items() if name in _spoken_of(rules)},
         disabled=(),
+        spared={},
         unsaid=(),
     )
 
@@ -112,6 +116,7 @@ class InForce:
     names: Mapping[Name, Any]
     providers: tuple[tuple[str, Provider], ...]
     called: Mapping[str, str | None]
+    spared: frozenset[str]
 
 
 def in_force(policy: Policy) -> InForce:
@@ -126,7 +131,17 @@ def in_force(policy: Policy) -> InForce:
         names=Resolution(policy).canonical(),
         providers=tuple((name, evolve(_owned(providers, name), names=())) for name in sorted(providers.named)),
         called={name: providers.called(name) for name in spoken},
+        spared=frozenset(_spared(policy)),
     )
+
+
+def _spared(policy: Policy) -> dict[str, str]:
+    """Whom no bounce suppresses: what the lists of all files say, and where."""
+    return {
+        name: f"{layer.file}:{line}"
+        for layer in reversed(policy.layers)
+        for name, line in sorted(layer.never_suppress.items())
+    }
 
 
 def _rules(policy: Policy, place: Place) -> Iterator[RuleInForce]:

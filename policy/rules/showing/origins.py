@@ -42,6 +42,8 @@ def traced(policy: Policy, whole: Effective) -> dict[str, Any]:
     tree, traces = document(whole), _Traces(origins(policy, whole))
     found: dict[str, Any] = {key: tree[key] for key in ("mailverdict", "extends")}
     found["disable"] = [traces.of(word, ("disable", place)) for place, word in enumerate(tree.get("disable", ()))]
+    spared = tree.get("never_suppress", ())
+    found["never_suppress"] = [traces.of(word, ("never_suppress", place)) for place, word in enumerate(spared)]
     for section in SECTIONS:
         found[section] = traces.section(tree.get(section, {}), (section,))
     for kind in ("providers", "domains"):
@@ -99,6 +101,8 @@ class _Places:
             yield from self._provider(name)
         for place, rule_id in enumerate(whole.disabled):
             yield from ((("disable", place), origin) for origin in self._disabling(rule_id))
+        for place, origin in enumerate(whole.spared.values()):
+            yield ("never_suppress", place), origin
         for place, each in enumerate(whole.rules):
             yield from self._rule(each, ("rules", place))
 

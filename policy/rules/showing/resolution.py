@@ -12,7 +12,7 @@ from attrs import field, frozen
 from policy.rules.layer import EVERYONE, Block, Layer, Where
 from policy.rules.policy import Place, Policy
 
-SECTIONS = ("defaults", "schedules", "routes", "streams", "suppression")
+SECTIONS = ("defaults", "schedules", "routes", "limits", "streams", "suppression")
 
 Name = tuple[str, Any]  # a section, and a key in it
 Blocks = dict[Where, dict[Name, "Said"]]

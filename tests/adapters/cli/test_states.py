@@ -34,7 +34,19 @@ def _past(run: Run, lines: Lines) -> None:
 
 def test_states_that_bind_are_listed_and_explained(document: Document, run: Run) -> None:
     suspension, guard = document("states", "list", *NOON, *STORE)
-    assert list(suspension) == ["kind", "target", "reason", "rule", "since", "until", "times", "active", "why"]
+    assert list(suspension) == [
+        "kind",
+        "target",
+        "reason",
+        "rule",
+        "since",
+        "until",
+        "times",
+        "well_at",
+        "active",
+        "recovering_at",
+        "why",
+    ]
     assert list(guard) == ["kind", "target", "since", "failing", "probes", "active", "why"]
     assert (suspension["kind"], suspension["target"], suspension["active"]) == ("suspension", PAIR, True)
     assert "mail from y.example to x.example waits: rate-limited" in suspension["why"]

@@ -36,7 +36,15 @@ def test_a_story_has_each_attempt_in_order_recipient_by_recipient(document: Docu
     told = {each["recipient"]: [line["id"] for line in each["attempts"]] for each in story["recipients"]}
     assert told == {"jo@x.example": ["a1", "a2"], "bo@z.example": ["b1"]}
     assert list(story["recipients"][0]) == ["recipient", "attempts", "now"]
-    assert list(story["recipients"][0]["now"]) == ["progress", "suppressions", "suspension", "guards"]
+    assert list(story["recipients"][0]["now"]) == [
+        "progress",
+        "suppressions",
+        "suspension",
+        "suspensions",
+        "throttles",
+        "freezes",
+        "guards",
+    ]
 
 
 def test_how_it_stands_now_is_what_the_store_knows_now(document: Document, run: Run) -> None:

@@ -94,7 +94,7 @@ def test_states_are_written_with_their_kind_first(since: datetime, until: dateti
         target="a>b", rule=rule, reason=Category.RATE_LIMITED, since=since, until=until, times=times
     )
     written = write_suspension(suspension)
-    assert " ".join(written) == "kind target reason rule since until times"
+    assert " ".join(written) == "kind target reason rule since until times well_at"
     watch = write_watch(Watch(key="b", open_since=since))
     assert " ".join(watch) == "kind target since failing probes"
     assert (written["since"], watch["since"], write_watch(Watch(key="b"))["since"]) == (watch["since"],) * 2 + (None,)
@@ -104,5 +104,7 @@ def test_states_are_written_with_their_kind_first(since: datetime, until: dateti
 @given(values.entries())
 def test_progress_is_written_as_why_shows_it(entry: Entry) -> None:
     written = write_progress(entry.progress)
-    assert " ".join(written) == "attempts first_attempt_at last_at action final retry_at custody guarded"
+    assert " ".join(written) == (
+        "attempts first_attempt_at last_at action final retry_at custody guarded frozen route deliver_by"
+    )
     assert json.loads(json.dumps(written)) == written

@@ -20,9 +20,15 @@ FILES = {
     "then": ("mailverdict: 1, rules: [{id: a, then: {#}}]", {"action": "retry"}),
     "suppress": ("mailverdict: 1, rules: [{id: a, then: {action: hard-bounce, suppress: {#}}}]", {}),
     "suspend": ("mailverdict: 1, rules: [{id: a, then: {action: retry, suspend: {#}}}]", {"for": "1h"}),
+    "throttle": (
+        "mailverdict: 1, rules: [{id: a, then: {action: retry, throttle: {#}}}]",
+        {"rate": "half", "for": "1h"},
+    ),
+    "alert": ("mailverdict: 1, rules: [{id: a, then: {action: retry, alert: {#}}}]", {"to": "ops", "after": "1h"}),
     "example": ("mailverdict: 1, rules: [{id: a, then: {action: retry}, examples: [{#}]}]", {"reply": "'450'"}),
     "override": ("mailverdict: 1, override: [{#}]", {"id": "blocked", "set": "{note: mine}"}),
-    "defaults": ("mailverdict: 1, defaults: {#}", {}),
+    "defaults": ("mailverdict: 1, limits: {gentle: {rate: 9/1m}}, defaults: {#}", {}),
+    "limit": ("mailverdict: 1, limits: {mine: {#}}", {}),
     "schedule": ("mailverdict: 1, schedules: {mine: {#}}", {"first": "5m", "give_up": "4d"}),
     "route": ("mailverdict: 1, routes: {mine: {#}}", {}),
     "stream": ("mailverdict: 1, streams: {mine: {#}}", {}),
@@ -30,6 +36,13 @@ FILES = {
     "strength": ("mailverdict: 1, suppression: {weak: {#}}", {"for": "7d", "again": "180d", "again_apart": "3d"}),
 }
 NOT_BESIDE = {"waits": "first"}
+BESIDE = {  # what a key needs beside it
+    "when-event": ("then: {action: retry}", "then: {action: accept}"),
+    "then-trust_forward": ("action: retry", "action: accept-and-note-forward"),
+    "suppress-meanwhile": ("suppress: {", "suppress: {scope: domain, strikes: 2, "),
+    "example-event": ("reply: '450', ", ""),
+    "example-failure": ("reply: '450', ", ""),
+}
 
 ALL = [pytest.param(section, key, id=f"{section.name}-{key}") for section in SECTIONS for key in section.keys]
 
@@ -38,7 +51,8 @@ def file_with(section: Section, key: str, line: str) -> str:
     """A whole file with the line in its place."""
     frame, beside = FILES[section.name]
     lines = [f"{name}: {said}" for name, said in beside.items() if name not in (key, NOT_BESIDE.get(key))]
-    return f"{{{frame.replace('#', ', '.join([*lines, line]))}}}"
+    text = f"{{{frame.replace('#', ', '.join([*lines, line]))}}}"
+    return text.replace(*BESIDE.get(f"{section.name}-{key}", ("", "")))
 
 
 def described(schema: Any) -> Iterator[tuple[str, str]]:

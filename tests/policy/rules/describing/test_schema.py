@@ -203,6 +203,7 @@ def test_what_is_wrong_is_refused_by_the_reader_and_by_the_schema(case: str) -> 
 
 def test_the_reader_and_the_schema_agree_on_what_goes_with_an_action() -> None:
     values = {"suppress": "{}", "schedule": "standard", "route": "direct", "split": "true", "reconnect": "true"}
+    values |= {"in_clear": "true", "trust_forward": "true"}
     known = {"schedule": ["standard"], "route": ["direct"]}
     assert values.keys() == ONLY_WITH.keys()
     validator = jsonschema.Draft202012Validator({"$ref": "#/$defs/then", "$defs": SCHEMA["$defs"]})

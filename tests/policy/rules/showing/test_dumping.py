@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from policy.address import parse_address
 from policy.attempt import Attempt, Command
 from policy.decide import decide
-from policy.decision import Decision
+from policy.decision import Alert, Decision, Trigger
 from policy.history import History
 from policy.reply import parse_reply
 from policy.rules.conditions import CONDITIONS
@@ -71,7 +71,8 @@ def verdict(policy: Policy, scenario: Scenario) -> Decision:
     written = {str(each.rule.ref): each.id for each in effective(policy).rules}
     decision = decide(policy, *scenario[:2], now=scenario.now, spread=scenario.spread)
     rule = attrs.evolve(decision.rule, id=written.get(str(decision.rule), decision.rule.id), file="", line=1, edited=())
-    effects = tuple(attrs.evolve(each, rule=rule) if hasattr(each, "rule") else each for each in decision.effects)
+    effects = tuple(attrs.evolve(each, rule="") if isinstance(each, Trigger) else each for each in decision.effects)
+    effects = tuple(attrs.evolve(each, text="") if isinstance(each, Alert) else each for each in effects)
     evidence = tuple(each for each in decision.evidence if "would" not in each.says)
     return attrs.evolve(decision, rule=rule, policy_version="", effects=effects, evidence=evidence)
 
@@ -113,35 +114,55 @@ _WHOLE_RULE: dict[str, Any] = {
         "sender_domain": "=c.example", "provider": "google", "attempt": {"min": 1, "max": 2}, "stream": "bulk",
         "age": {"min": "1h", "max": "90m"}, "tag": "a=b", "custody": "theirs", "recipients": "several", "void": False,
         "null_sender": True, "forward_path": True, "split_before": True, "delivered_before": False,
+        "clear_before": True, "backup_mx": True,
     },
     "then": {
         "action": "retry", "schedule": "all", "route": "direct", "suspend": {"for": "1d"}, "split": True,
         "suppress": {"scope": "domain", "strength": "weak", "strikes": 2, "apart": "2d", "within": "9d", "for": "1h"},
-        "reconnect": True, "alert": "ops", "remedy": "ask",
+        "reconnect": True, "alert": {"to": "ops", "after": "1h"}, "remedy": "ask", "in_clear": True,
+        "throttle": {"rate": "30/1h", "for": "2h", "scope": "stream", "after": "3 in 1h"},
     },
     "examples": ["550 no"], "counterexamples": [{"reply": "550", "stream": "otp"}], "note": "n", "owner": "o",
     "mode": "observe", "expires": "2027-01-31", "despite": "no-recipient-fault",
 }  # fmt: skip
+_OTHER_RULES: list[dict[str, Any]] = [  # what does not go with the rest
+    {
+        "id": "said",
+        "when": {"event": ["complaint", "unsubscribe"]},
+        "then": {"action": "accept", "suppress": {"scope": "stream", "strength": "permanent"}},
+    },
+    {
+        "id": "moved",
+        "when": {"code": "251"},
+        "then": {
+            "action": "accept-and-note-forward",
+            "suspend": {"for": "1h", "scope": "route", "ends_on_success": True},
+            "trust_forward": True,
+        },
+    },
+]
 _WHOLE_SCHEDULE = {
     "waits": ["5m", "1h"], "factor": 2, "longest": "4h", "spread": "20%", "give_up": "4d", "tries": 3, "hint": "4h",
 }  # fmt: skip
 
 
 def test_a_rule_and_a_schedule_that_say_all_there_is_are_written_as_they_were_read() -> None:
-    file = {"mailverdict": 1, "schedules": {"all": _WHOLE_SCHEDULE}, "rules": [_WHOLE_RULE]}
+    file = {"mailverdict": 1, "schedules": {"all": _WHOLE_SCHEDULE}, "rules": [_WHOLE_RULE, *_OTHER_RULES]}
     whole = operator_policy(json.dumps(file))
     tree = document(effective(whole))
     said = {*_WHOLE_RULE, *_WHOLE_RULE["when"], *_WHOLE_RULE["then"], *_WHOLE_SCHEDULE}
+    said |= {key for each in _OTHER_RULES for part in ("when", "then") for key in each[part]}
     assert said | {"first"} == {*CONDITIONS, *RULE, *THEN, *SCHEDULE}  # a new key must stand here, too
     as_written = json.loads(json.dumps(_WHOLE_RULE).replace("90m", "1h30m"))
     assert (tree["rules"][0], tree["schedules"]["all"]) == (as_written, _WHOLE_SCHEDULE)
+    assert tree["rules"][1:3] == _OTHER_RULES
     assert in_force(loaded(dump(whole))) == in_force(whole)
 
 
 # ---- what it looks like ----------------------------------------------------------------------------------------------
 
 EXAMPLE = """\
-disable: [class-2yz, class-4yz, class-5yz]
+disable: [any-event, class-2yz, class-4yz, class-5yz]
 extends: none
 schedules: {slow: {first: 90m, factor: 2, give_up: 36h}}
 override: {id: low, set: {note: "all: of us"}}
@@ -174,7 +195,9 @@ def test_rules_are_written_in_the_style_of_the_shipped_file() -> None:
     text = dump(policy(f"{low}\nschedules: {{slow: {{first: 1s, give_up: 1s}}}}", EXAMPLE))
     assert text.endswith(DUMPED)
     assert "  slow: {first: 1h30m, factor: 2, give_up: 1d12h}\n" in text
-    assert text.startswith("mailverdict: 1\nextends: none\ndisable: [class-2yz, class-4yz, class-5yz]\n\ndefaults: {")
+    assert text.startswith(
+        "mailverdict: 1\nextends: none\ndisable: [any-event, class-2yz, class-4yz, class-5yz]\n\ndefaults: {"
+    )
     assert max(map(len, text.splitlines())) <= 120
 
 

@@ -1,0 +1,289 @@
+"""What stands against a delivery, and until when: values in, a `Plan` out.
+
+The gravest comes first: a message that is settled, a suppression, who else retries, a person who must act; then times:
+its own next try, a suspended destination, the outage guard's probes, and last the rates, where a slot is taken.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Literal
+
+from attrs import field, frozen
+
+from policy.address import Address, parse_address
+from policy.attempt import Custody, ident
+from policy.attempt import name as short_name
+from policy.decision import Action, Strength
+from policy.destination import in_words
+from policy.diagnosis.category import Category
+from policy.forward import ForwardState
+from policy.guard import WINDOW, Watch, may_probe, standing
+from policy.history import ForwardNote, History, HistoryKey, Source, Suppression
+from policy.outage import is_known_good, watch_keys
+from policy.rules.policy import Policy
+from policy.throttle import Rate, Traffic, admitted, slowest
+
+HERD = timedelta(hours=1)  # those who wait for the end of a suspension come back within this
+HOPS = 4  # approved forwards of forwards that are followed
+
+
+class Verdict(Enum):
+    """What `plan` says of a delivery."""
+
+    SEND = "send"
+    WAIT = "wait"  # not before `not_before`
+    SUPPRESSED = "suppressed"
+    HELD = "held"  # a person must act first
+    THEIRS = "theirs"  # the MTA or provider that holds the message retries by itself
+    SETTLED = "settled"  # this message's fate for this recipient is decided already
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """One message to one recipient, before it is sent.
+
+    Args:
+        sender: the reverse-path, empty for the null sender; None: not known.
+        message: the id of a message that was tried before; None: new mail.
+        stream: what kind of mail; None: not known, and then no suppression of one stream stops it.
+    """
+
+    recipient: Address
+    sender: Address | Literal[""] | None = None
+    message: str | None = field(default=None, converter=ident)
+    stream: str | None = field(default=None, converter=short_name)
+
+    @property
+    def spread(self) -> float:
+        """Its own place among others that wait for the same, 0 <= x < 1; the same each time."""
+        seed = f"{self.message}\0{self.recipient.key}\0{self.stream}"
+        return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:6], "big") / 2**48
+
+
+@frozen(kw_only=True)
+class Plan:
+    """Whether, when and by which route to send.
+
+    Args:
+        not_before: when to ask again; None when it may be sent now, or never.
+        route: the name of the route; None unless it is to be sent.
+        alone: it has to go in a transaction of its own (a `Split` was decided).
+        in_clear: it has to go without TLS this once (an `InClear` was decided).
+        why: one line for a person.
+        suppression: the entry that forbids it; None when none does.
+        forward: the note of another address, if there is one; it changes nothing while it waits for approval.
+        deliver_to: the noted address once it is approved: write there instead, and spare the relay.
+    """
+
+    recipient: Address
+    verdict: Verdict
+    not_before: datetime | None = None
+    route: str | None = None
+    alone: bool = False
+    in_clear: bool = False
+    why: str
+    suppression: Suppression | None = None
+    forward: ForwardNote | None = None
+    deliver_to: Address | None = None
+    policy_version: str
+
+
+Change = Watch | Traffic
+Look = Callable[[Address], History]
+
+
+def plan_key(policy: Policy, delivery: Delivery, learned: str | None) -> HistoryKey:
+    """Where the history of a delivery is found.
+
+    Args:
+        learned: the provider of the domain as attempts showed it; None: not known.
+    """
+    recipient = delivery.recipient
+    provider = policy.provider_by_domain(recipient) or learned
+    to = policy.destination(delivery.sender, recipient, delivery.stream, provider)
+    return HistoryKey(
+        recipient=recipient.key,
+        domain=recipient.domain,
+        message=delivery.message,
+        stream=delivery.stream,
+        destinations=policy.destinations(to, policy.place(recipient, provider)),
+        watches=watch_keys(policy, recipient, provider),
+        provider=provider,
+    )
+
+
+def planned(
+    policy: Policy, delivery: Delivery, key: HistoryKey, history: History, look: Look, now: datetime
+) -> tuple[Plan, tuple[Change, ...]]:
+    """Say whether a message may be sent now, and what is to be remembered of having said so.
+
+    Args:
+        look: what is known of another address, for forwards.
+    """
+    progress = history.progress
+    place = policy.place(delivery.recipient, key.provider)
+    route = policy.route(progress.route if progress else None, place)
+    limits = _rates(policy.limit(place), key, history, route, now)
+    against = next(_against(policy, delivery, history, route, now), None)
+    changes: tuple[Change, ...] = ()
+    if against is None:
+        against, changes = _in_turn(delivery, history, limits, now)
+    words, deliver_to = _forward(delivery.recipient, history.forward, look, now)
+    sends = against.verdict in (Verdict.SEND, Verdict.WAIT)
+    plan = Plan(
+        recipient=delivery.recipient,
+        verdict=against.verdict,
+        not_before=against.not_before,
+        route=route if sends else None,
+        alone=progress is not None and progress.split,
+        in_clear=progress is not None and progress.clear and progress.action is Action.RETRY,
+        why=against.why + words,
+        suppression=against.suppression,
+        forward=history.forward,
+        deliver_to=deliver_to,
+        policy_version=policy.version,
+    )
+    return plan, changes
+
+
+@frozen(kw_only=True)
+class _Finding:
+    """What stands against sending, and for how long."""
+
+    verdict: Verdict
+    why: str
+    not_before: datetime | None = None
+    suppression: Suppression | None = None
+
+
+def _against(policy: Policy, delivery: Delivery, history: History, route: str, now: datetime) -> Iterator[_Finding]:
+    """Yield what stands against sending, the gravest first."""
+    progress = history.progress
+    if progress is not None and progress.final:
+        yield _Finding(verdict=Verdict.SETTLED, why=f"this message is settled: {progress.action.value}")
+    for entry in history.suppressions:
+        if entry.active(now) and not _passes(policy, delivery, entry):
+            yield _Finding(verdict=Verdict.SUPPRESSED, why=_words(entry), suppression=entry)
+    if progress is not None and progress.custody is Custody.THEIRS:
+        yield _Finding(verdict=Verdict.THEIRS, why="who holds this message retries by itself; nothing is sent twice")
+    if progress is not None and progress.action is Action.HOLD:
+        concerned = {"", history.provider, delivery.recipient.domain}
+        freeze = next((each for each in history.freezes if each.provider in concerned), None)
+        if progress.frozen and freeze is not None:
+            yield _Finding(
+                verdict=Verdict.HELD, why=f"{freeze.of_what} is frozen since {freeze.since:%Y-%m-%d %H:%M} UTC"
+            )
+        elif not progress.frozen:
+            yield _Finding(verdict=Verdict.HELD, why="the last attempt ended in a hold: a person must act first")
+    waits: list[tuple[datetime, str]] = []
+    if progress is not None and progress.retry_at is not None:
+        waits.append((progress.retry_at, f"attempt {progress.attempts + 1} is due then"))
+    for suspension in history.suspensions:
+        if suspension.active(now) and _concerns(suspension.target, route):
+            herd = min((suspension.until - suspension.since) / 4, HERD) * delivery.spread
+            why = f"{in_words(suspension.target)} is suspended until {suspension.until:%H:%M} UTC"
+            waits.append((suspension.until + herd, f"{why}: {suspension.reason.value}"))
+    latest, why = max(waits, default=(now, ""))
+    if now < latest:
+        yield _Finding(verdict=Verdict.WAIT, why=why, not_before=latest)
+
+
+def _passes(policy: Policy, delivery: Delivery, entry: Suppression) -> bool:
+    """Does mail go in spite of an entry: to those whom an operator spares, and what is wanted in spite of a guess?"""
+    if entry.source is not Source.BOUNCE:
+        return False
+    unsure = entry.strength is Strength.WEAK or entry.reason is Category.MAILBOX_FULL
+    if unsure and policy.stream(delivery.stream, policy.place(delivery.recipient)).wanted:
+        return True
+    return policy.spared(delivery.recipient) is not None
+
+
+def _words(entry: Suppression) -> str:
+    until = f"until {entry.expires_at:%Y-%m-%d %H:%M} UTC" if entry.expires_at else "until it is released"
+    by = f"{entry.reason.value}, rule {entry.rule}" if entry.source is Source.BOUNCE else entry.source.value
+    note = f": {entry.note}" if entry.note else ""
+    return f"{entry.target} is suppressed since {entry.since:%Y-%m-%d %H:%M} UTC {until}, by {by}{note}"
+
+
+def _concerns(target: str, route: str) -> bool:
+    """A suspended route concerns what goes by it; any other destination of the key is this delivery's."""
+    return not target.startswith("@") or target == f"@{route}"
+
+
+def _rates(limit: Rate | None, key: HistoryKey, history: History, route: str, now: datetime) -> dict[str, Rate]:
+    """The slowest rate that holds for each destination."""
+    slower: dict[str, list[Rate | None]] = {target: [] for target in key.destinations if _concerns(target, route)}
+    if key.destinations:
+        slower[key.destinations[0]].append(limit)
+    for throttling in history.throttlings:
+        if throttling.target in slower and throttling.active(now):
+            slower[throttling.target].append(throttling.rate)
+    for suspension in history.suspensions:
+        if suspension.target in slower and not suspension.active(now):
+            slower[suspension.target].append(suspension.rate(now))
+    found = {target: slowest(*rates) for target, rates in slower.items()}
+    return {target: rate for target, rate in found.items() if rate is not None}
+
+
+def _in_turn(
+    delivery: Delivery, history: History, rates: dict[str, Rate], now: datetime
+) -> tuple[_Finding, tuple[Change, ...]]:
+    """Nothing stands against it: is it its turn?"""
+    probe, finding = _probing(history, now)
+    if finding is not None and finding.verdict is not Verdict.SEND:
+        return finding, ()
+    traffics = {each.target: each for each in history.traffics}
+    changed, not_before = admitted(traffics, rates, now, spread=delivery.spread)
+    if not_before is not None:
+        target, rate = max(rates.items(), key=lambda each: each[1].interval)
+        why = f"{in_words(target)} goes at {rate} now: its turn is then"
+        return _Finding(verdict=Verdict.WAIT, why=why, not_before=not_before), changed
+    clear = _Finding(verdict=Verdict.SEND, why="nothing stands against it")
+    return finding or clear, (*changed, *probe)
+
+
+def _probing(history: History, now: datetime) -> tuple[tuple[Watch, ...], _Finding | None]:
+    """What the outage guard holds back is tried a little at a time, to see whether the outage is over.
+
+    Recipients to whom nothing was ever delivered would show nothing: they wait until it is.
+    """
+    watch = next((each for each in history.watches if standing(each, now).is_open), None)
+    if watch is None or history.progress is None or not history.progress.guarded:
+        return (), None
+    probing = may_probe(watch, now) if is_known_good(history, now) else None
+    if probing is not None:
+        why = f"to see whether {watch.key} is well again: its answers are not believed now"
+        return (probing,), _Finding(verdict=Verdict.SEND, why=why)
+    why = f"the outage guard is open for {watch.key}: enough are tried for now"
+    return (), _Finding(verdict=Verdict.WAIT, not_before=now + WINDOW, why=why)
+
+
+def _forward(recipient: Address, note: ForwardNote | None, look: Look, now: datetime) -> tuple[str, Address | None]:
+    """What to say of a noted address, and whether to write there instead."""
+    if note is None or note.state is ForwardState.REJECTED:
+        return "", None
+    if not note.lasts(now):
+        return f"; the forward to `{note.forward_path}` is too old to be followed", None
+    if note.state is ForwardState.PENDING:
+        return f"; a forward to `{note.forward_path}` waits for approval", None
+    return _followed(recipient, note, look, now)
+
+
+def _followed(recipient: Address, note: ForwardNote, look: Look, now: datetime) -> tuple[str, Address | None]:
+    """Where approved notes lead in the end: never in a circle, and not to an address that is suppressed."""
+    seen = {recipient.key}
+    address = parse_address(note.forward_path.quoted)
+    for _ in range(HOPS):
+        if address.key in seen:
+            return f"; the forward to `{note.forward_path}` leads back to where it began", None
+        seen.add(address.key)
+        there = look(address)
+        if any(each.active(now) for each in there.suppressions):
+            return f"; the approved new address `{address}` is suppressed itself", None
+        onward = there.forward
+        if onward is None or onward.state is not ForwardState.APPROVED or not onward.lasts(now):
+            return f"; the new address `{address}` is approved: write there", address
+        address = parse_address(onward.forward_path.quoted)
+    return f"; the forward to `{note.forward_path}` leads on and on", None

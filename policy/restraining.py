@@ -1,0 +1,73 @@
+"""What a rule does to a destination: suspends or throttles it, or counts towards that; what a delivery takes back."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from policy.decision import Recovered, Suspend, Throttle, Trigger
+from policy.destination import Destination
+from policy.history import History, Suspension
+from policy.rules.rule import Rule, SuspendTerms, ThrottleTerms
+from policy.throttle import Traffic, half
+
+Restraint = Suspend | Throttle | Trigger
+
+
+def restrained(rule: Rule, to: Destination, route: str, history: History, now: datetime) -> tuple[Restraint, ...]:
+    """Return the suspension and the throttle that are due by a rule, or what counts towards them."""
+    found: list[Restraint] = []
+    for terms in (rule.then.suspend, rule.then.throttle):
+        if terms is None:
+            continue
+        target = to.key(terms.scope, route)
+        before = (each.at for each in history.triggers if (each.rule, each.target) == (rule.ref.id, target))
+        count = 1 + sum(now - terms.within <= at <= now for at in before)
+        if count < terms.needed:
+            trigger = Trigger(target=target, rule=rule.ref.id, count=count, needed=terms.needed)
+            found += [] if trigger in found else [trigger]
+        elif isinstance(terms, SuspendTerms):
+            found.append(_suspend(terms, rule, target, history, now))
+        else:
+            found.append(_throttle(terms, target, history, now))
+    return tuple(found)
+
+
+def recovered(suspensions: Iterable[Suspension], now: datetime) -> Iterator[Recovered]:
+    """Yield what mail that was delivered now takes back: it ends what is to end by it, and what is over recovers."""
+    for each in suspensions:
+        binds = each.active(now)
+        if each.well_at is None and each.since <= now and (each.ends_on_success or not binds):
+            yield Recovered(target=each.target)
+
+
+def _suspend(terms: SuspendTerms, rule: Rule, target: str, history: History, now: datetime) -> Suspend:
+    former = next((each for each in history.suspensions if each.target == target), None)
+    times, usual = 1, _traffic(history, target).an_hour(now)
+    if former is not None and former.rule.id == rule.ref.id:
+        if former.active(now):  # what was under way when it began says nothing new
+            return Suspend(
+                target=target,
+                until=former.until,
+                times=former.times,
+                usual=former.usual,
+                ends_on_success=former.ends_on_success,
+            )
+        again = now < former.until + (former.until - former.since)
+        if again:  # a few probes are not what usually goes there
+            usual = max(usual, former.usual)
+            times = former.times + 1 if terms.longest is not None else 1
+    longest = terms.longest or terms.lasting
+    doublings = min(times - 1, (longest // terms.lasting).bit_length())
+    until = now + min(terms.lasting * 2**doublings, longest)
+    return Suspend(target=target, until=until, times=times, usual=usual, ends_on_success=terms.ends_on_success)
+
+
+def _throttle(terms: ThrottleTerms, target: str, history: History, now: datetime) -> Throttle:
+    former = next((each for each in history.throttlings if each.target == target), None)
+    slower = terms.rate or half(_traffic(history, target), now)
+    if terms.rate is None and former is not None and former.active(now):
+        slower = former.rate  # half of a half, of what was under way when it began, would soon be nothing
+    return Throttle(target=target, rate=slower, until=now + terms.lasting)
+
+
+def _traffic(history: History, target: str) -> Traffic:
+    return next((each for each in history.traffics if each.target == target), Traffic(target=target))
