@@ -28,6 +28,7 @@ from policy.decision import (
 )
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
+from policy.guard import Watch
 from policy.history import History, first_attempt, tries
 from policy.outage import seen, watches_after
 from policy.retry import give_up_time, next_try
@@ -40,7 +41,14 @@ _ACCEPTING = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
 
 
 def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime, spread: float) -> Decision:
-    """Return what to do next about `attempt`.
+    """Return what to do next about `attempt`; for the arguments see `decided`."""
+    return decided(policy, attempt, history, now=now, spread=spread)[0]
+
+
+def decided(
+    policy: Policy, attempt: Attempt, history: History, *, now: datetime, spread: float
+) -> tuple[Decision, tuple[Watch, ...]]:
+    """Return what to do next about `attempt`, and the history's watches after it.
 
     Args:
         history: what the store knew before this attempt.
@@ -50,11 +58,12 @@ def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime,
     times = _times(attempt, history, now)
     facts = _facts(policy, attempt, history, times)
     rule, observing = policy.rule_for(facts)
-    decision = _Verdict(policy, facts, history, rule, times, spread).decision()
+    verdict = _Verdict(policy, facts, history, rule, times, spread)
+    decision = verdict.decision()
     if not observing:
-        return decision
+        return decision, verdict.watches
     would = [_Verdict(policy, facts, history, each, times, spread).decision() for each in observing]
-    return evolve(decision, evidence=(*decision.evidence, *map(_observed, would)))
+    return evolve(decision, evidence=(*decision.evidence, *map(_observed, would))), verdict.watches
 
 
 def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Facts:

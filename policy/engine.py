@@ -8,22 +8,25 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import islice
 from typing import Literal
 
 from attrs import define, evolve, frozen
 
 from policy.address import Address, parse_address
 from policy.attempt import Attempt, Custody, ident, moment
-from policy.decide import decide
+from policy.decide import decided
 from policy.decision import Action, Decision, Reconnect, Split
 from policy.diagnosis.category import Category, EvidenceKind
 from policy.forward import ForwardState
 from policy.guard import WINDOW, Watch, may_probe, standing
 from policy.history import Entry, ForwardNote, History, HistoryKey, Progress, Suppression, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
-from policy.outage import is_known_good, seen, watch_keys, watches_after
+from policy.outage import is_known_good, watch_keys
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
+
+_FORESEEN = 512  # attempts whose histories are read together
 
 
 class AttemptConflict(ValueError):
@@ -100,8 +103,14 @@ class Engine:
             One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
         """
         policy, now = in_force(self.policy), moment(now)
+        observed: list[Decision | AttemptConflict] = []
+        timed = (_timed(each, now) for each in attempts)
         with self.store.unit() as unit:
-            return [_observe(policy, unit, _timed(attempt, now)) for attempt in attempts]
+            while group := list(islice(timed, _FORESEEN)):
+                keys = [history_key(policy, each) for each in group]
+                unit.foresee([_ledger_key(each) for each in group], keys)
+                observed += [_observe(policy, unit, each, key) for each, key in zip(group, keys, strict=True)]
+        return observed
 
     def recorded(self, attempt_id: str, recipient: Address) -> Entry | None:
         """Return what was recorded of an attempt; None when it is not known."""
@@ -157,18 +166,21 @@ def _timed(attempt: Attempt, now: datetime) -> Attempt:
     return attempt if attempt.at is not None else evolve(attempt, at=now)
 
 
-def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | AttemptConflict:
+def _ledger_key(attempt: Attempt) -> tuple[str, str]:
+    return attempt.identity, attempt.recipient.key if attempt.recipient else ""
+
+
+def _observe(policy: Policy, unit: Unit, attempt: Attempt, key: HistoryKey) -> Decision | AttemptConflict:
     now = attempt.at
     if now is None:
         raise ValueError("an attempt is observed at a time")
-    recipient = attempt.recipient.key if attempt.recipient else ""
-    known = unit.recorded(attempt.identity, recipient)
+    known = unit.recorded(*_ledger_key(attempt))
     if known is not None:
         if known.attempt.fingerprint != attempt.fingerprint:
-            message = f"attempt `{attempt.identity}` to `{recipient}` is known with other content"
+            message = f"attempt `{known.attempt_id}` to `{known.recipient}` is known with other content"
             return AttemptConflict(message)
         return known.decision
-    entry, watches = recorded(policy, attempt, unit.history(history_key(policy, attempt)), now)
+    entry, watches = recorded(policy, attempt, unit.history(key), now)
     unit.commit(entry)
     for watch in watches:
         unit.watch(watch)
@@ -177,7 +189,7 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
 
 def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> tuple[Entry, tuple[Watch, ...]]:
     """Return what is to be kept of an attempt: the decision's line of the ledger, and the watches that it changed."""
-    decision = decide(policy, attempt, history, now=now, spread=spread_of(attempt))
+    decision, after = decided(policy, attempt, history, now=now, spread=spread_of(attempt))
     progress = progress_after(attempt, decision, history.progress, now)
     entry = Entry(
         attempt_id=attempt.identity,
@@ -188,8 +200,6 @@ def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) 
         progress=progress,
         provider=history.watches[0].key if history.watches else "",
     )
-    at = max(now, progress.first_attempt_at)
-    after = watches_after(history.watches, seen(attempt, decision.category, decision.fault, history, at), at)
     pairs = zip(history.watches, after, strict=True)
     return entry, tuple(watch for before, watch in pairs if watch is not before)
 
@@ -218,8 +228,8 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
     What made us reconnect, and a hold, does not count as an attempt. What comes late (an older event, or one after the
     message was settled) is counted, but does not reopen the message; a delivery always settles it.
     """
-    effects = decision.effects
-    counted = decision.action is not Action.HOLD and not any(isinstance(each, Reconnect) for each in effects)
+    effects = {type(each) for each in decision.effects}
+    counted = decision.action is not Action.HOLD and Reconnect not in effects
     number = attempt.number or (before.attempts if before else 0) + 1
     held = before.held if before else timedelta(0)
     if before and before.action is Action.HOLD:
@@ -234,7 +244,7 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         action=decision.action,
         final=decision.final,
         retry_at=decision.retry_at,
-        split=(before is not None and before.split) or any(isinstance(each, Split) for each in effects),
+        split=(before is not None and before.split) or Split in effects,
         custody=attempt.custody,
         rule=decision.rule.id,
         guarded=any(each.kind is EvidenceKind.GUARD for each in decision.evidence),

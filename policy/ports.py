@@ -1,6 +1,6 @@
 """What the engine needs of the world, as Protocols; the contracts are prose here and tests in `policy.testing`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -24,6 +24,9 @@ class Unit(Protocol):
 
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
         """Return the ledger's entry under this key; None when there is none."""
+
+    def foresee(self, attempts: Iterable[tuple[str, str]], keys: Iterable[HistoryKey]) -> None:
+        """Hear what `recorded` and `history` will be asked, so as to read it together; nothing else comes of it."""
 
     def history(self, key: HistoryKey) -> History:
         """Return what is known under `key`; parts whose key is None stay empty."""

@@ -297,6 +297,9 @@ def _words(attempt: Attempt, *, codes: tuple[int, ...] = ()) -> SafeText:
 class ShelvedUnit(Shelf, Protocol):
     """The methods of `policy.ports.Unit`, for a unit that is its own shelf."""
 
+    def foresee(self, attempts: Iterable[tuple[str, str]], keys: Iterable[HistoryKey]) -> None:  # noqa: ARG002
+        return  # where a look-up costs nothing, there is nothing to prepare
+
     def history(self, key: HistoryKey) -> History:
         return recall(self, key)
 

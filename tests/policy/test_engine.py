@@ -1,6 +1,6 @@
 """Laws of the engine: what is observed is kept once, and a plan says the gravest thing that stands against sending."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
@@ -124,6 +124,9 @@ class _FailingUnit:
 
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
         return self.inner.recorded(attempt_id, recipient)
+
+    def foresee(self, attempts: Iterable[tuple[str, str]], keys: Iterable[HistoryKey]) -> None:
+        self.inner.foresee(attempts, keys)
 
     def history(self, key: HistoryKey) -> History:
         return self.inner.history(key)
