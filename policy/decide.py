@@ -31,6 +31,7 @@ from policy.decision import (
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
 from policy.forward import domain_of
+from policy.guard import Watch
 from policy.history import History, deadline_of, first_attempt, tries
 from policy.organisation import same_organisation
 from policy.outage import seen, watches_after
@@ -47,7 +48,14 @@ _Verdicts = tuple[Suppress | Strike, ...]
 
 
 def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime, spread: float) -> Decision:
-    """Return what to do next about `attempt`.
+    """Return what to do next about `attempt`; for the arguments see `decided`."""
+    return decided(policy, attempt, history, now=now, spread=spread)[0]
+
+
+def decided(
+    policy: Policy, attempt: Attempt, history: History, *, now: datetime, spread: float
+) -> tuple[Decision, tuple[Watch, ...]]:
+    """Return what to do next about `attempt`, and the history's watches after it.
 
     Args:
         history: what the store knew before this attempt.
@@ -57,11 +65,12 @@ def decide(policy: Policy, attempt: Attempt, history: History, *, now: datetime,
     times = _times(attempt, history, now)
     facts = _facts(policy, attempt, history, times)
     rule, observing = policy.rule_for(facts)
-    decision = _Verdict(policy, facts, history, rule, times, spread).decision()
+    verdict = _Verdict(policy, facts, history, rule, times, spread)
+    decision = verdict.decision()
     if not observing:
-        return decision
+        return decision, verdict.watches
     would = [_Verdict(policy, facts, history, each, times, spread).decision() for each in observing]
-    return evolve(decision, evidence=(*decision.evidence, *map(_observed, would)))
+    return evolve(decision, evidence=(*decision.evidence, *map(_observed, would))), verdict.watches
 
 
 def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Facts:
@@ -251,9 +260,7 @@ class _Verdict:
 
     def frozen(self, action: Action, verdicts: "_Verdicts") -> "tuple[Action, _Verdicts]":
         """A person froze it: what would be settled against the recipient waits for that person."""
-        recipient = self.attempt.recipient
-        concerned = {"", self.facts.provider, recipient.domain if recipient else None}
-        freeze = next((each for each in self.history.freezes if each.provider in concerned), None)
+        freeze = next(iter(self.history.freezes), None)
         if freeze is None or action not in SETTLED:
             return action, verdicts
         says = f"{freeze.of_what} is frozen: nothing is bounced or suppressed until a person lifts it"

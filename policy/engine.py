@@ -7,19 +7,20 @@ caller says what time it is. What it returns is already kept.
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Literal
 
 from attrs import define, evolve, frozen
 
 from policy.address import Address
 from policy.attempt import Attempt, Event, ident, moment
-from policy.decide import decide
+from policy.decide import decided
 from policy.decision import Action, Decision, InClear, Reconnect, Split
 from policy.diagnosis.category import Category, EvidenceKind
 from policy.guard import Watch
-from policy.history import Entry, History, HistoryKey, Progress, deadline_of, first_attempt, tries
+from policy.history import Entry, History, HistoryKey, Learned, Progress, deadline_of, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
-from policy.outage import seen, watch_keys, watches_after
+from policy.outage import watch_keys
 from policy.planning import Delivery, Plan, plan_key, planned
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
@@ -27,6 +28,8 @@ from policy.throttle import Traffic, counted
 
 LEARNED_LASTS = timedelta(days=30)  # hosts move
 LEARN_AGAIN = timedelta(days=1)
+
+_FORESEEN = 512  # attempts whose histories are read together
 
 
 class AttemptConflict(ValueError):
@@ -66,8 +69,14 @@ class Engine:
             One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
         """
         policy, now = in_force(self.policy), moment(now)
+        observed: list[Decision | AttemptConflict] = []
+        timed = (_timed(each, now) for each in attempts)
         with self.store.unit() as unit:
-            return [_observe(policy, unit, _timed(attempt, now)) for attempt in attempts]
+            while group := list(islice(timed, _FORESEEN)):
+                keys = [history_key(policy, each) for each in group]
+                unit.foresee([_ledger_key(each) for each in group], keys)
+                observed += [_observe(policy, unit, each, key) for each, key in zip(group, keys, strict=True)]
+        return observed
 
     def recorded(self, attempt_id: str, recipient: Address) -> Entry | None:
         """Return what was recorded of an attempt; None when it is not known."""
@@ -112,10 +121,10 @@ def _plan(policy: Policy, unit: Unit, delivery: Delivery, now: datetime) -> Plan
 
 def learned_provider(policy: Policy, unit: Unit, domain: str, now: datetime) -> str | None:
     """Return which provider took the domain's mail of late; None: not known, or no provider of this policy."""
-    found = unit.provider(domain)
-    if found is None or now - found[1] > LEARNED_LASTS or found[0] not in policy.providers:
+    found = unit.learned(domain)
+    if found is None or now - found.at > LEARNED_LASTS or found.provider not in policy.providers:
         return None
-    return found[0]
+    return found.provider
 
 
 def _learn(policy: Policy, unit: Unit, attempt: Attempt, provider: str | None, now: datetime) -> None:
@@ -123,9 +132,9 @@ def _learn(policy: Policy, unit: Unit, attempt: Attempt, provider: str | None, n
     recipient = attempt.recipient
     if recipient is None or provider is None or policy.provider_by_domain(recipient) is not None:
         return
-    known = unit.provider(recipient.domain)
-    if known is None or (known[1] < now and (known[0] != provider or now - known[1] > LEARN_AGAIN)):
-        unit.learn(recipient.domain, provider, now)
+    known = unit.learned(recipient.domain)
+    if known is None or (known.at < now and (known.provider != provider or now - known.at > LEARN_AGAIN)):
+        unit.learn(Learned(domain=recipient.domain, provider=provider, at=now))
 
 
 def _timed(attempt: Attempt, now: datetime) -> Attempt:
@@ -133,22 +142,25 @@ def _timed(attempt: Attempt, now: datetime) -> Attempt:
     return attempt if attempt.at is not None else evolve(attempt, at=now)
 
 
-def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | AttemptConflict:
+def _ledger_key(attempt: Attempt) -> tuple[str, str]:
+    return attempt.identity, attempt.recipient.key if attempt.recipient else ""
+
+
+def _observe(policy: Policy, unit: Unit, attempt: Attempt, key: HistoryKey) -> Decision | AttemptConflict:
     now = attempt.at
     if now is None:
         raise ValueError("an attempt is observed at a time")
-    recipient = attempt.recipient.key if attempt.recipient else ""
-    known = unit.recorded(attempt.identity, recipient)
+    known = unit.recorded(*_ledger_key(attempt))
     if known is not None:
         if known.attempt.fingerprint != attempt.fingerprint:
-            message = f"attempt `{attempt.identity}` to `{recipient}` is known with other content"
+            message = f"attempt `{known.attempt_id}` to `{known.recipient}` is known with other content"
             return AttemptConflict(message)
         return known.decision
     provider = policy.provider_of(attempt)
-    learned = None
-    if provider is None and attempt.recipient is not None:
+    if provider is None and attempt.recipient is not None:  # what came before it may have taught it
         learned = learned_provider(policy, unit, attempt.recipient.domain, now)
-    kept = recorded(policy, attempt, unit.history(history_key(policy, attempt, learned)), now)
+        key = key if learned is None else history_key(policy, attempt, learned)
+    kept = recorded(policy, attempt, unit.history(key), now)
     unit.commit(kept.entry)
     _learn(policy, unit, attempt, provider, now)
     for watch in kept.watches:
@@ -159,7 +171,7 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
 
 
 @frozen
-class Kept:
+class Recorded:
     """What is to be kept of an attempt: a line of the ledger, and the watches and counts that it changed."""
 
     entry: Entry
@@ -167,9 +179,9 @@ class Kept:
     traffics: tuple[Traffic, ...]
 
 
-def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Kept:
+def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Recorded:
     """Decide about an attempt, and return what is to be kept of it."""
-    decision = decide(policy, attempt, history, now=now, spread=spread_of(attempt))
+    decision, after = decided(policy, attempt, history, now=now, spread=spread_of(attempt))
     progress = progress_after(attempt, decision, history.progress, now)
     entry = Entry(
         attempt_id=attempt.identity,
@@ -180,11 +192,9 @@ def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) 
         progress=progress,
         provider=history.watches[0].key if history.watches else "",
     )
-    at = max(now, progress.first_attempt_at)
-    after = watches_after(history.watches, seen(attempt, decision.category, decision.fault, history, at), at)
     pairs = zip(history.watches, after, strict=True)
     went = () if isinstance(attempt.outcome, Event) else history.traffics
-    return Kept(
+    return Recorded(
         entry,
         tuple(watch for before, watch in pairs if watch is not before),
         tuple(counted(each, now) for each in went),
@@ -232,7 +242,7 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
     """
     if isinstance(attempt.outcome, Event) and before is not None:
         return before
-    effects = decision.effects
+    effects = {type(each) for each in decision.effects}
     number = attempt.number or (before.attempts if before else 0) + 1
     held = before.held if before else timedelta(0)
     if before and before.action is Action.HOLD:
@@ -247,12 +257,12 @@ def progress_after(attempt: Attempt, decision: Decision, before: Progress | None
         action=decision.action,
         final=decision.final,
         retry_at=decision.retry_at,
-        split=(before is not None and before.split) or any(isinstance(each, Split) for each in effects),
+        split=(before is not None and before.split) or Split in effects,
         custody=attempt.custody,
         rule=decision.rule.id,
         guarded=any(each.kind is EvidenceKind.GUARD for each in decision.evidence),
         frozen=any(each.kind is EvidenceKind.FREEZE for each in decision.evidence),
-        clear=(before is not None and before.clear) or any(isinstance(each, InClear) for each in effects),
+        clear=(before is not None and before.clear) or InClear in effects,
         route=decision.route,
         deliver_by=deadline_of(attempt, before),
         tried=tries(before, decision.rule.id, number=number),

@@ -155,6 +155,15 @@ class Throttling:
 
 
 @frozen(kw_only=True)
+class Learned:
+    """Which provider took a domain's mail, and when that was seen last."""
+
+    domain: str
+    provider: str
+    at: datetime
+
+
+@frozen(kw_only=True)
 class Freeze:
     """A person's word that nothing is to be bounced or suppressed until it is lifted.
 
@@ -252,7 +261,7 @@ class History:
         suspensions, throttlings: of the destinations of the key that have any, active or not.
         traffics: one of each destination of the key.
         triggers: of each of these destinations the newest `TRIGGERS_KEPT`, oldest first.
-        freezes: all there are.
+        freezes: those of all mail, of the provider and of the domain.
         watches: the guard's, of the provider and of the domain.
         provider: that takes the domain's mail, as was learned from attempts; None: not known, or not asked for.
         forward: the note kept for this address; None when there is none.
@@ -293,6 +302,11 @@ class HistoryKey:
     destinations: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
     provider: str | None = None
+
+    @property
+    def freezes(self) -> tuple[str, ...]:
+        """Keys of the freezes that concern it: of all mail, of the provider, of the domain."""
+        return tuple(dict.fromkeys(each for each in ("", self.provider, self.domain) if each is not None))
 
     @property
     def targets(self) -> tuple[tuple[Scope, str], ...]:

@@ -169,8 +169,7 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
     if progress is not None and progress.custody is Custody.THEIRS:
         yield _Finding(verdict=Verdict.THEIRS, why="who holds this message retries by itself; nothing is sent twice")
     if progress is not None and progress.action is Action.HOLD:
-        concerned = {"", history.provider, delivery.recipient.domain}
-        freeze = next((each for each in history.freezes if each.provider in concerned), None)
+        freeze = next(iter(history.freezes), None)
         if progress.frozen and freeze is not None:
             yield _Finding(
                 verdict=Verdict.HELD, why=f"{freeze.of_what} is frozen since {freeze.since:%Y-%m-%d %H:%M} UTC"

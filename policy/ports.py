@@ -1,13 +1,13 @@
 """What the engine needs of the world, as Protocols; the contracts are prose here and tests in `policy.testing`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from policy.forward import ForwardState
 from policy.guard import Watch
-from policy.history import Entry, ForwardNote, Freeze, History, HistoryKey, Suppression, Suspension, Throttling
+from policy.history import Entry, ForwardNote, Freeze, History, HistoryKey, Learned, Suppression, Suspension, Throttling
 from policy.throttle import Traffic
 from policy.transaction import Envelope, Transaction
 
@@ -25,6 +25,9 @@ class Unit(Protocol):
 
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
         """Return the ledger's entry under this key; None when there is none."""
+
+    def foresee(self, attempts: Iterable[tuple[str, str]], keys: Iterable[HistoryKey]) -> None:
+        """Hear what `recorded` and `history` will be asked, so as to read it together; nothing else comes of it."""
 
     def history(self, key: HistoryKey) -> History:
         """Return what is known under `key`; parts whose key is None stay empty."""
@@ -60,11 +63,11 @@ class Unit(Protocol):
     def cancel(self, target: str, now: datetime) -> bool:
         """End what holds mail to a destination back: suspension, recovery, throttling; False when there is none."""
 
-    def provider(self, domain: str) -> tuple[str, datetime] | None:
-        """Return the provider that was last seen to take the domain's mail, and when; None: never seen."""
+    def learned(self, domain: str) -> Learned | None:
+        """Return which provider was last seen to take the domain's mail; None: never seen."""
 
-    def learn(self, domain: str, provider: str, at: datetime) -> None:
-        """Keep which provider takes a domain's mail."""
+    def learn(self, learned: Learned) -> None:
+        """Keep which provider takes a domain's mail; it replaces what was."""
 
     def count(self, traffic: Traffic) -> None:
         """Keep what is known of the traffic to a destination; it replaces what was."""
@@ -75,8 +78,8 @@ class Unit(Protocol):
     def lift(self, provider: str) -> Freeze | None:
         """Take it back; return it, None when there is none."""
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        """Return all, by provider."""
+    def frozen(self, provider: str) -> Freeze | None:
+        """Return the freeze of a provider or domain, of all mail for an empty one; None: there is none."""
 
     def release(self, target: str) -> int:
         """Release every suppression of `target` (an address key or a domain) that is not released yet, and remove its
@@ -104,6 +107,9 @@ class Store(Protocol):
 
     def suspensions(self) -> Iterator[Suspension]:
         """All of them, past ones too, by (since, target)."""
+
+    def freezes(self) -> Iterator[Freeze]:
+        """All that stand, by provider."""
 
     def throttlings(self) -> Iterator[Throttling]:
         """All of them, past ones too, by (since, target)."""

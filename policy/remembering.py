@@ -92,8 +92,7 @@ class Shelf(Protocol):
 
     def count(self, traffic: Traffic) -> None: ...
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        """Return all, by provider."""
+    def frozen(self, provider: str) -> Freeze | None: ...
 
     def put_freeze(self, freeze: Freeze) -> None: ...
 
@@ -131,7 +130,7 @@ def recall(shelf: Shelf, key: HistoryKey) -> History:
         suspensions=tuple(each for each in suspensions if each is not None),
         throttlings=tuple(each for each in throttlings if each is not None),
         traffics=tuple(traffics),
-        freezes=shelf.freezes(),
+        freezes=tuple(each for each in map(shelf.frozen, key.freezes) if each is not None),
         provider=key.provider,
         triggers=tuple(sorted(triggers, key=trigger_order)),
         watches=tuple(shelf.watch_of(each) or Watch(key=each) for each in key.watches),
@@ -227,13 +226,13 @@ def cancel(shelf: Shelf, target: str, now: datetime) -> bool:
 
 def freeze(shelf: Shelf, new: Freeze) -> None:
     """Keep a freeze, unless one of the same stands."""
-    if all(each.provider != new.provider for each in shelf.freezes()):
+    if shelf.frozen(new.provider) is None:
         shelf.put_freeze(new)
 
 
 def lift(shelf: Shelf, provider: str) -> Freeze | None:
     """End a freeze; return what it was."""
-    found = next((each for each in shelf.freezes() if each.provider == provider), None)
+    found = shelf.frozen(provider)
     if found is not None:
         shelf.drop_freeze(provider)
     return found
@@ -380,6 +379,9 @@ def _words(attempt: Attempt, *, codes: tuple[int, ...] = ()) -> SafeText:
 
 class ShelvedUnit(Shelf, Protocol):
     """The methods of `policy.ports.Unit`, for a unit that is its own shelf."""
+
+    def foresee(self, attempts: Iterable[tuple[str, str]], keys: Iterable[HistoryKey]) -> None:  # noqa: ARG002
+        return  # where a look-up costs nothing, there is nothing to prepare
 
     def history(self, key: HistoryKey) -> History:
         return recall(self, key)

@@ -53,9 +53,7 @@ class _State:
 
 
 def _states(store: Store, at: datetime) -> Iterator[_State]:
-    with store.unit() as unit:
-        freezes = unit.freezes()
-    yield from map(_freeze, freezes)
+    yield from map(_freeze, store.freezes())
     yield from (_suspension(each, at) for each in store.suspensions())
     yield from (_throttling(each, at) for each in store.throttlings())
     for watch in (standing(each, at) for each in store.watches()):
@@ -178,7 +176,7 @@ def freeze(provider: str, note: str, now: datetime | None, store_url: str, form:
     """From now on bounce nobody and suppress nobody, until `lift`: what would be, is held and recorded."""
     said = Freeze(provider=clean(provider, limit=NAME_LIMIT), since=clock(now), note=clean(note, limit=TEXT_LIMIT))
     with the_store(store_url) as store, store.unit() as unit:
-        fresh = all(each.provider != said.provider for each in unit.freezes())
+        fresh = unit.frozen(said.provider) is None
         unit.freeze(said)
     _tell(form, said.provider or "all mail", fresh, "frozen", "is frozen already")
 

@@ -21,6 +21,7 @@ from policy.history import (
     Entry,
     ForwardNote,
     Freeze,
+    Learned,
     PastStrike,
     PastTrigger,
     Progress,
@@ -44,7 +45,7 @@ class _Tables:
     triggers: MutableMapping[str, Mapping[tuple[str, str], PastTrigger]] = field(factory=dict)
     throttlings: MutableMapping[str, Throttling] = field(factory=dict)
     traffics: MutableMapping[str, Traffic] = field(factory=dict)
-    providers: MutableMapping[str, tuple[str, datetime]] = field(factory=dict)
+    learned: MutableMapping[str, Learned] = field(factory=dict)
     freezes: MutableMapping[str, Freeze | None] = field(factory=dict)
     watches: MutableMapping[str, Watch] = field(factory=dict)
     forwards: MutableMapping[str, ForwardNote] = field(factory=dict)
@@ -95,6 +96,11 @@ class MemoryStore:
     def suspensions(self) -> Iterator[Suspension]:
         """All of them, past ones too, by (since, target)."""
         return iter(sorted(self._snapshot(self._tables.suspensions), key=lambda each: (each.since, each.target)))
+
+    def freezes(self) -> Iterator[Freeze]:
+        """All that stand, by provider."""
+        kept = (each for each in self._snapshot(self._tables.freezes) if each is not None)
+        return iter(sorted(kept, key=lambda each: each.provider))
 
     def throttlings(self) -> Iterator[Throttling]:
         """All of them, past ones too, by (since, target)."""
@@ -202,15 +208,14 @@ class _MemoryUnit(ShelvedUnit):
     def count(self, traffic: Traffic) -> None:
         self._tables.traffics[traffic.target] = traffic
 
-    def provider(self, domain: str) -> tuple[str, datetime] | None:
-        return self._tables.providers.get(domain)
+    def learned(self, domain: str) -> Learned | None:
+        return self._tables.learned.get(domain)
 
-    def learn(self, domain: str, provider: str, at: datetime) -> None:
-        self._tables.providers[domain] = provider, at
+    def learn(self, learned: Learned) -> None:
+        self._tables.learned[learned.domain] = learned
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        kept = self._tables.freezes.values()
-        return tuple(sorted((each for each in kept if each is not None), key=lambda each: each.provider))
+    def frozen(self, provider: str) -> Freeze | None:
+        return self._tables.freezes.get(provider)
 
     def put_freeze(self, freeze: Freeze) -> None:
         self._tables.freezes[freeze.provider] = freeze

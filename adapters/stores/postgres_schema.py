@@ -35,8 +35,9 @@ CREATE INDEX forward_in_order ON forward (since, address);
 """,
     """
 CREATE TABLE throttling (target text COLLATE "C" PRIMARY KEY, since bigint NOT NULL, value text NOT NULL);
+CREATE INDEX throttling_in_order ON throttling (since, target);
 CREATE TABLE traffic (target text COLLATE "C" PRIMARY KEY, value text NOT NULL);
-CREATE TABLE learned (domain text COLLATE "C" PRIMARY KEY, provider text COLLATE "C" NOT NULL, at bigint NOT NULL);
+CREATE TABLE learned (domain text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE frozen (provider text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 """,
 )

@@ -1,25 +1,28 @@
 """One open transaction in PostgreSQL.
 
-The look-ups of a history do not depend on each other, so they travel together (libpq's pipeline): over a network, where
-a round trip is dear, and others wait for this unit, a history costs one.
+Look-ups that do not depend on each other travel together (libpq's pipeline): over a network, where a round trip is
+dear, and others wait for this unit, the histories of a group cost one, and one more where there are strikes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.stores.postgres_link import Link
 from adapters.stores.rows import RowUnit
+from adapters.stores.tables import Key, Question, Table
 from policy.history import History, HistoryKey
 from policy.ports import StoreUnavailable
 from policy.remembering import recall
+
+_T = TypeVar("_T")
 
 
 class PostgresUnit(RowUnit):
     """The unit of a link on which a transaction has begun; `faults` makes StoreUnavailable of psycopg's errors."""
 
     def __init__(self, link: Link, name: str, faults: Callable[[], AbstractContextManager[None]]) -> None:
-        self.name = name
+        super().__init__(name)
         self._link = link
         self._faults = faults
         self._fault: StoreUnavailable | None = None
@@ -39,26 +42,22 @@ class PostgresUnit(RowUnit):
             raise self._fault
 
     def history(self, key: HistoryKey) -> History:
-        notes = _Notes(self.name)
-        while True:
-            found = recall(notes, key)
-            if not notes.open:
-                return found
-            questions, notes.open = notes.open, []
-            notes.answers.update(zip(questions, self._answers(questions), strict=True))
+        self.foresee((), (key,))
+        return recall(self, key)
 
-    def rows(self, query: str, *values: str | int) -> list[Any]:
-        (answer,) = self._answers([(query, *values)])
-        return answer
-
-    def write(self, statement: str, *values: str | int) -> int:
+    def write(self, statement: str, *values: str | int) -> None:
         # The number is what we ask for when the answer to COMMIT is lost; here it costs no round trip.
-        changed = self.rows(f"{statement} RETURNING pg_current_xact_id()::text", *values)
+        (changed,) = self.answers([(f"{statement} RETURNING pg_current_xact_id()::text", values)])
         if changed:
             self.transaction = changed[0][0]
-        return len(changed)
 
-    def _answers(self, questions: list[tuple[Any, ...]]) -> list[list[Any]]:
+    def keep(self, table: Table[_T], key: Key, value: _T) -> None:
+        self.write(table.put, *key, *table.row(value))
+
+    def settle(self) -> None:
+        self.check()  # what is kept is written at once
+
+    def answers(self, questions: Sequence[Question]) -> list[list[Any]]:
         self.check()
         try:
             with self._faults():
@@ -71,23 +70,5 @@ class PostgresUnit(RowUnit):
             self._fault = failure
             raise
 
-    def _ask(self, query: str, *values: str | int) -> Any:
+    def _ask(self, query: str, values: Sequence[str | int]) -> Any:
         return self._link.execute(query.replace("?", "%s").encode(), values)
-
-
-class _Notes(RowUnit):
-    """Answers what it knows the answer of; notes what else is asked, and says that nothing is found."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.open: list[tuple[Any, ...]] = []
-        self.answers: dict[tuple[Any, ...], list[Any]] = {}
-
-    def rows(self, query: str, *values: str | int) -> list[Any]:
-        question = query, *values
-        if question not in self.answers and question not in self.open:
-            self.open.append(question)
-        return self.answers.get(question, [])
-
-    def write(self, statement: str, *values: str | int) -> int:
-        raise NotImplementedError("a history writes nothing")

@@ -5,19 +5,43 @@ of `policy.contract.entry`. Places of values are written `?`.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
+from attrs import frozen
+
+from adapters.stores.tables import (
+    FORWARD,
+    FROZEN,
+    LEARNED,
+    LEDGER,
+    PROGRESS,
+    STRIKES,
+    SUCCESS,
+    SUPPRESSION,
+    SUSPENSION,
+    THROTTLING,
+    TRAFFIC,
+    TRIGGERS,
+    WATCH,
+    Key,
+    Pile,
+    Question,
+    Table,
+    micros,
+)
 from policy.contract.entry import dump, load
 from policy.contract.mistake import ContractError
 from policy.decision import Scope
-from policy.diagnosis.category import Category
 from policy.guard import Watch
 from policy.history import (
     Entry,
     ForwardNote,
     Freeze,
+    HistoryKey,
+    Learned,
     PastStrike,
     PastTrigger,
     Progress,
@@ -30,11 +54,13 @@ from policy.remembering import ShelvedUnit
 from policy.throttle import Traffic
 
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 
 # What the lists of a store read, in their order.
 LISTS: dict[type[Any], str] = {
     Suppression: "SELECT value FROM suppression ORDER BY since, target, scope",
     Suspension: "SELECT value FROM suspension ORDER BY since, target",
+    Freeze: "SELECT value FROM frozen ORDER BY provider",
     Throttling: "SELECT value FROM throttling ORDER BY since, target",
     Watch: "SELECT value FROM watch ORDER BY key",
     ForwardNote: "SELECT value FROM forward ORDER BY since, address",
@@ -57,6 +83,10 @@ class RowLists:
         """All of them, past ones too, by (since, target)."""
         return self.listed(Suspension)
 
+    def freezes(self) -> Iterator[Freeze]:
+        """All that stand, by provider."""
+        return self.listed(Freeze)
+
     def throttlings(self) -> Iterator[Throttling]:
         """All of them, past ones too, by (since, target)."""
         return self.listed(Throttling)
@@ -75,144 +105,232 @@ class RowLists:
 
 
 class RowUnit(ShelvedUnit):
-    """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest), over `rows` and `write`."""
+    """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest), over `answers` and `write`.
 
-    name: str  # of the store, as its messages show it
+    What the unit has read or put it knows, absence too, and does not ask again: nobody else writes while it is open.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name  # of the store, as its messages show it
+        self._known: dict[Table[Any], dict[Key, Any]] = {each: {} for each in KEYED}
+        self._newest: dict[Pile[Any], dict[str, list[Any]]] = {each: {} for each in PILES}
 
     @abstractmethod
-    def rows(self, query: str, *values: str | int) -> list[Any]:
-        """Return what the query finds."""
+    def answers(self, questions: Sequence[Question]) -> list[list[Any]]:
+        """Return the rows that each question finds."""
 
     @abstractmethod
-    def write(self, statement: str, *values: str | int) -> int:
-        """Run a statement that changes rows; return how many it changed."""
+    def write(self, statement: str, *values: str | int) -> None:
+        """Run a statement that changes rows."""
+
+    @abstractmethod
+    def keep(self, table: Table[_T], key: Key, value: _T) -> None:
+        """Write the row of a value, when `settle` is called at the latest."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Write what was kept back."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise what is to be told when the unit has ended, or failed."""
+
+    def foresee(self, attempts: Iterable[Key], keys: Iterable[HistoryKey]) -> None:
+        self._make_room()
+        wanted = _Wanted.of(attempts, keys)
+        self._learn(wanted.rows, wanted.piles)
 
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
-        query = "SELECT value FROM ledger WHERE attempt_id = ? AND recipient = ?"
-        return self._value(Entry, query, attempt_id, recipient)
+        return self._value(LEDGER, attempt_id, recipient)
 
     def append(self, entry: Entry) -> None:
-        values = entry.attempt_id, entry.recipient, _micros(entry.at), dump(entry)
-        if not self.write("INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", *values):
+        if self.recorded(entry.attempt_id, entry.recipient) is not None:
             raise ValueError(f"attempt `{entry.attempt_id}` to `{entry.recipient}` is in the ledger")
+        self._put(LEDGER, (entry.attempt_id, entry.recipient), entry)
 
     def progress(self, message: str, recipient: str) -> Progress | None:
-        query = "SELECT value FROM progress WHERE message = ? AND recipient = ?"
-        return self._value(Progress, query, message, recipient)
+        return self._value(PROGRESS, message, recipient)
 
     def put_progress(self, progress: Progress) -> None:
-        self._put("progress", {"message": progress.message, "recipient": progress.recipient}, {"value": dump(progress)})
+        self._put(PROGRESS, (progress.message, progress.recipient), progress)
 
     def last_success(self, target: str) -> datetime | None:
-        found = self.rows("SELECT at FROM success WHERE target = ?", target)
-        return _moment(found[0][0]) if found else None
+        return self._value(SUCCESS, target)
 
     def put_last_success(self, target: str, at: datetime) -> None:
-        self._put("success", {"target": target}, {"at": _micros(at)})
+        self._put(SUCCESS, (target,), at)
 
     def newest_strikes(self, target: str, count: int) -> Iterable[PastStrike]:
-        query = """SELECT message, reason, at FROM strike WHERE target = ?
-            ORDER BY at DESC, message DESC, reason DESC LIMIT ?"""
-        return [
-            PastStrike(target=target, message=message, reason=self._reason(reason), at=_moment(at))
-            for message, reason, at in self.rows(query, target, count)
-        ]
+        return self._piled(STRIKES, target)[:count]
 
     def add_strike(self, strike: PastStrike) -> None:
-        values = strike.target, strike.message, dump(strike.reason), _micros(strike.at)
+        values = strike.target, strike.message, dump(strike.reason), micros(strike.at)
         self.write("INSERT INTO strike VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", *values)
+        self._newest[STRIKES].pop(strike.target, None)
 
     def drop_strikes(self, target: str) -> None:
-        self.write("DELETE FROM strike WHERE target = ?", target)
+        if self._piled(STRIKES, target):
+            self.write("DELETE FROM strike WHERE target = ?", target)
+            self._newest[STRIKES][target] = []
 
     def suppression(self, scope: Scope, target: str) -> Suppression | None:
-        query = "SELECT value FROM suppression WHERE scope = ? AND target = ?"
-        return self._value(Suppression, query, scope.value, target)
+        return self._value(SUPPRESSION, scope.value, target)
 
     def put_suppression(self, suppression: Suppression) -> None:
-        keys: dict[str, str | int] = {"scope": suppression.scope.value, "target": suppression.target}
-        self._put("suppression", keys, {"since": _micros(suppression.since), "value": dump(suppression)})
+        self._put(SUPPRESSION, (suppression.scope.value, suppression.target), suppression)
 
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        found = self.rows("SELECT value FROM suppression WHERE since >= ?", _micros(since))
-        return [self._loaded(text, Suppression) for (text,) in found]
+        self.settle()
+        (found,) = self.answers([("SELECT value FROM suppression WHERE since >= ?", (micros(since),))])
+        return [loaded(text, Suppression, self.name) for (text,) in found]
 
     def suspension(self, target: str) -> Suspension | None:
-        return self._value(Suspension, "SELECT value FROM suspension WHERE target = ?", target)
+        return self._value(SUSPENSION, target)
 
     def put_suspension(self, suspension: Suspension) -> None:
-        values: dict[str, str | int] = {"since": _micros(suspension.since), "value": dump(suspension)}
-        self._put("suspension", {"target": suspension.target}, values)
+        self._put(SUSPENSION, (suspension.target,), suspension)
 
     def throttling(self, target: str) -> Throttling | None:
-        return self._value(Throttling, "SELECT value FROM throttling WHERE target = ?", target)
+        return self._value(THROTTLING, target)
 
     def put_throttling(self, throttling: Throttling) -> None:
-        values: dict[str, str | int] = {"since": _micros(throttling.since), "value": dump(throttling)}
-        self._put("throttling", {"target": throttling.target}, values)
+        self._put(THROTTLING, (throttling.target,), throttling)
 
     def traffic(self, target: str) -> Traffic | None:
-        return self._value(Traffic, "SELECT value FROM traffic WHERE target = ?", target)
+        return self._value(TRAFFIC, target)
 
     def count(self, traffic: Traffic) -> None:
-        self._put("traffic", {"target": traffic.target}, {"value": dump(traffic)})
+        self._put(TRAFFIC, (traffic.target,), traffic)
 
-    def provider(self, domain: str) -> tuple[str, datetime] | None:
-        found = self.rows("SELECT provider, at FROM learned WHERE domain = ?", domain)
-        return (found[0][0], _moment(found[0][1])) if found else None
+    def learned(self, domain: str) -> Learned | None:
+        return self._value(LEARNED, domain)
 
-    def learn(self, domain: str, provider: str, at: datetime) -> None:
-        self._put("learned", {"domain": domain}, {"provider": provider, "at": _micros(at)})
+    def learn(self, learned: Learned) -> None:
+        self._put(LEARNED, (learned.domain,), learned)
 
-    def freezes(self) -> tuple[Freeze, ...]:
-        return tuple(self._loaded(text, Freeze) for (text,) in self.rows("SELECT value FROM frozen ORDER BY provider"))
+    def frozen(self, provider: str) -> Freeze | None:
+        return self._value(FROZEN, provider)
 
     def put_freeze(self, freeze: Freeze) -> None:
-        self._put("frozen", {"provider": freeze.provider}, {"value": dump(freeze)})
+        self._put(FROZEN, (freeze.provider,), freeze)
 
     def drop_freeze(self, provider: str) -> None:
+        self.settle()
         self.write("DELETE FROM frozen WHERE provider = ?", provider)
+        self._known[FROZEN][provider,] = None
 
     def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
-        query = """SELECT rule, attempt, at FROM past_trigger WHERE target = ?
-            ORDER BY at DESC, rule DESC, attempt DESC LIMIT ?"""
-        return [
-            PastTrigger(target=target, rule=rule, attempt=attempt, at=_moment(at))
-            for rule, attempt, at in self.rows(query, target, count)
-        ]
+        return self._piled(TRIGGERS, target)[:count]
 
     def add_trigger(self, trigger: PastTrigger) -> None:
-        values = trigger.target, trigger.rule, trigger.attempt, _micros(trigger.at)
+        values = trigger.target, trigger.rule, trigger.attempt, micros(trigger.at)
         self.write("INSERT INTO past_trigger VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", *values)
+        self._newest[TRIGGERS].pop(trigger.target, None)
 
     def watch_of(self, key: str) -> Watch | None:
-        return self._value(Watch, "SELECT value FROM watch WHERE key = ?", key)
+        return self._value(WATCH, key)
 
     def watch(self, watch: Watch) -> None:
-        self._put("watch", {"key": watch.key}, {"value": dump(watch)})
+        self._put(WATCH, (watch.key,), watch)
 
     def forward(self, address: str) -> ForwardNote | None:
-        return self._value(ForwardNote, "SELECT value FROM forward WHERE address = ?", address)
+        return self._value(FORWARD, address)
 
     def put_forward(self, note: ForwardNote) -> None:
-        self._put("forward", {"address": note.address}, {"since": _micros(note.since), "value": dump(note)})
+        self._put(FORWARD, (note.address,), note)
 
-    def _put(self, table: str, keys: dict[str, str | int], values: dict[str, str | int]) -> None:
-        """Keep one row, in place of the one with these keys."""
-        names, places = ", ".join(keys | values), ", ".join("?" * len(keys | values))
-        news = ", ".join(f"{each} = excluded.{each}" for each in values)
-        upsert = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {news}"
-        self.write(f"INSERT INTO {table} ({names}) VALUES ({places}) {upsert}", *(keys | values).values())  # noqa: S608 - our names
+    def _put(self, table: Table[_T], key: Key, value: _T) -> None:
+        """Keep one row, in place of the one with this key."""
+        self._make_room()
+        self.keep(table, key, value)
+        self._known[table][key] = value
 
-    def _value(self, kind: type[_T], query: str, *keys: str) -> _T | None:
-        found = self.rows(query, *keys)
-        return self._loaded(found[0][0], kind) if found else None
+    def _value(self, table: Table[_T], *key: str) -> _T | None:
+        self.check()
+        known = self._known[table]
+        if key not in known:
+            self._make_room()
+            self._learn({table: [key]}, {})
+        found: _T | None = known[key]
+        return found
 
-    def _reason(self, text: str) -> Category:
-        return _REASONS.get(text) or self._loaded(text, Category)
+    def _piled(self, pile: Pile[_T], target: str) -> list[_T]:
+        self.check()
+        if target not in self._newest[pile]:
+            self._learn_newest([(pile, target)])
+        return self._newest[pile][target]
 
-    def _loaded(self, text: str, kind: type[_T]) -> _T:
-        return loaded(text, kind, self.name)
+    def _learn(self, rows: Mapping[Table[Any], Iterable[Key]], piles: Mapping[Pile[Any], Iterable[str]]) -> None:
+        """Read what is not known yet, all in one go."""
+        keyed = [(each, part) for each, keys in rows.items() for part in _parts(keys, self._known[each])]
+        piled = [(each, part) for each, targets in piles.items() for part in _parts(targets, self._newest[each])]
+        if not keyed and not piled:
+            return
+        questions = [*(table.found(part) for table, part in keyed), *(pile.having(part) for pile, part in piled)]
+        found = self.answers(questions)
+        for (table, keys), lines in zip(keyed, found[: len(keyed)], strict=True):
+            known = self._known[table]
+            known.update(dict.fromkeys(keys))
+            known.update((tuple(key), self._read(table.read, value)) for *key, value in lines)
+        for pile, targets in piled:
+            self._newest[pile].update((each, []) for each in targets)
+        having = zip(piled, found[len(keyed) :], strict=True)
+        self._learn_newest([(pile, target) for (pile, _), lines in having for (target,) in dict.fromkeys(lines)])
+
+    def _learn_newest(self, wanted: Sequence[tuple[Pile[Any], str]]) -> None:
+        if not wanted:
+            return
+        found = self.answers([pile.newest(target) for pile, target in wanted])
+        for (pile, target), lines in zip(wanted, found, strict=True):
+            self._newest[pile][target] = [self._read(pile.read, target, *line) for line in lines]
+
+    def _make_room(self) -> None:
+        """A unit may be of any length; what it knows is not."""
+        if sum(map(len, self._known.values())) > _ROWS_KNOWN:
+            self.settle()
+            for rows in self._known.values():
+                rows.clear()
+            for newest in self._newest.values():
+                newest.clear()
+
+    def _read(self, read: Callable[..., _T], *columns: object) -> _T:
+        with _readable(self.name):
+            return read(*columns)
+
+
+@frozen
+class _Wanted:
+    """What a group of look-ups will ask for."""
+
+    rows: Mapping[Table[Any], Iterable[Key]]
+    piles: Mapping[Pile[Any], Iterable[str]]
+
+    @classmethod
+    def of(cls, attempts: Iterable[Key], keys: Iterable[HistoryKey]) -> "_Wanted":
+        keys = list(keys)
+        recipients = [each.recipient for each in keys if each.recipient is not None]
+        domains = [each.domain for each in keys if each.domain is not None]
+        destinations = [target for each in keys for target in each.destinations]
+        rows: dict[Table[Any], Iterable[Key]] = {
+            LEDGER: attempts,
+            PROGRESS: [(each.message, each.recipient or "") for each in keys if each.message is not None],
+            SUCCESS: [(each,) for each in recipients],
+            SUPPRESSION: [(scope.value, target) for each in keys for scope, target in each.targets],
+            SUSPENSION: [(each,) for each in destinations],
+            THROTTLING: [(each,) for each in destinations],
+            TRAFFIC: [(each,) for each in destinations],
+            LEARNED: [(each,) for each in domains],
+            FROZEN: [(provider,) for each in keys for provider in each.freezes],
+            WATCH: [(watch,) for each in keys for watch in each.watches],
+            FORWARD: [(each,) for each in recipients],
+        }
+        return cls(rows, {STRIKES: recipients + domains, TRIGGERS: destinations})
+
+
+def _parts(keys: Iterable[_K], known: Container[_K]) -> Iterator[list[_K]]:
+    """The unknown ones among the keys, as many at a time as one statement asks for."""
+    unknown = [each for each in dict.fromkeys(keys) if each not in known]
+    return (unknown[start : start + _ASKED] for start in range(0, len(unknown), _ASKED))
 
 
 def loaded(text: str, kind: type[_T], name: str) -> _T:
@@ -221,20 +339,21 @@ def loaded(text: str, kind: type[_T], name: str) -> _T:
     Raises:
         StoreUnavailable: when it is damaged, or of a version that knows more; `name` is the store's.
     """
-    try:
+    with _readable(name):
         return load(text, kind)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
     except ContractError as error:
         raise StoreUnavailable(f"store `{name}` holds a value that cannot be read: {error}") from error
 
 
-_REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + micros * _MICROSECOND
+KEYED: tuple[Table[Any], ...] = (
+    LEDGER, PROGRESS, SUCCESS, SUPPRESSION, SUSPENSION, THROTTLING, TRAFFIC, LEARNED, FROZEN, WATCH, FORWARD,
+)  # fmt: skip
+PILES: tuple[Pile[Any], ...] = (STRIKES, TRIGGERS)
+_ASKED = 512
+_ROWS_KNOWN = 50_000

@@ -10,13 +10,14 @@ of `policy.contract.entry`. Every look-up of a unit goes through a primary key o
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.stores.rows import LISTS, RowLists, RowUnit, loaded
+from adapters.stores.rows import KEYED, LISTS, RowLists, RowUnit, loaded
+from adapters.stores.tables import Key, Question, Table
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
@@ -55,8 +56,9 @@ CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
     """
 CREATE TABLE throttling (target TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX throttling_in_order ON throttling (since, target);
 CREATE TABLE traffic (target TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE learned (domain TEXT PRIMARY KEY, provider TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE learned (domain TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE frozen (provider TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
 )
@@ -114,7 +116,7 @@ class SqliteStore(RowLists):
         unit = _SqliteUnit(connection, self._faults, self._name)
         try:
             yield unit
-            unit.run("COMMIT")
+            unit.commit_all()
         finally:
             unit.over = True
             # After some faults SQLite has rolled back by itself, and there is nothing left to do.
@@ -197,34 +199,59 @@ class SqliteStore(RowLists):
 
 
 class _SqliteUnit(RowUnit):
-    """A unit over the writing connection."""
+    """A unit over the writing connection; rows of keyed tables are written together, at its end."""
 
     def __init__(
         self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]], name: str
     ) -> None:
+        super().__init__(name)
         self._connection = connection
         self._faults = faults
         self._fault: StoreUnavailable | None = None
-        self.name = name
+        self._unwritten: dict[Table[Any], dict[Key, Any]] = {each: {} for each in KEYED}
         self.over = False
 
-    def run(self, statement: str, *values: str | int) -> sqlite3.Cursor:
-        """Run one statement; after a fault all else fails too, the commit with it, even if someone swallowed it."""
+    def check(self) -> None:
+        """After a fault all else fails too, the commit with it, even if someone swallowed it."""
         if self.over:
             raise RuntimeError("this unit has ended")
         if self._fault is not None:
             raise self._fault
+
+    def commit_all(self) -> None:
+        """End the transaction, with what is not written yet."""
+        self.settle()
+        with self._failing():
+            self._connection.execute("COMMIT")
+
+    def answers(self, questions: Sequence[Question]) -> list[list[Any]]:
+        self.check()
+        with self._failing():
+            return [self._connection.execute(query, values).fetchall() for query, values in questions]
+
+    def write(self, statement: str, *values: str | int) -> None:
+        self.check()
+        with self._failing():
+            self._connection.execute(statement, values)
+
+    def keep(self, table: Table[_T], key: Key, value: _T) -> None:
+        self.check()
+        self._unwritten[table][key] = value  # and once only, however often a unit puts it
+
+    def settle(self) -> None:
+        self.check()
+        with self._failing():
+            for table, values in self._unwritten.items():
+                if values:
+                    rows = [(*key, *table.row(each)) for key, each in values.items()]
+                    self._connection.executemany(table.put, rows)
+                    values.clear()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
         try:
             with self._faults():
-                return self._connection.execute(statement, values)
+                yield
         except StoreUnavailable as fault:
             self._fault = fault
             raise
-
-    def rows(self, query: str, *values: str | int) -> list[Any]:
-        found = self.run(query, *values)
-        with self._faults():
-            return found.fetchall()
-
-    def write(self, statement: str, *values: str | int) -> int:
-        return self.run(statement, *values).rowcount

@@ -19,6 +19,7 @@ from policy.attempt import Event, Failure, Outcome
 from policy.contract.decision import EFFECT_NAMES
 from policy.contract.mistake import ContractError
 from policy.contract.times import read_time, write_time
+from policy.contract.writing import written
 from policy.decision import Effect
 from policy.forward import UntrustedPath
 from policy.history import Entry
@@ -48,7 +49,7 @@ def load_entry(text: str) -> Entry:
 
 def dump(value: object) -> str:
     """Return any of our values as one line of JSON; equal values give equal text."""
-    return json.dumps(_CONVERTER.unstructure(value), sort_keys=True, separators=(",", ":"))
+    return written(value)
 
 
 def load(text: str, kind: type[_T]) -> _T:

@@ -9,6 +9,8 @@
    nothing.
 """
 
+from functools import lru_cache
+
 from policy.address import Address
 from policy.attempt import Attempt, Command, Event, Failure
 from policy.diagnosis.category import Category, Diagnosis, Evidence, EvidenceKind, Fault, Weight
@@ -109,31 +111,37 @@ def _read(
     knowledge: Knowledge, reply: Reply, command: Command | None, provider: str | None, recipient: Address | None
 ) -> tuple[Finding, tuple[Evidence, ...]]:
     """Weigh the evidence of a reply: what decided, and the pieces in the order of their weight."""
-    flaws = tuple(_evidence(EvidenceKind.FORM, flaw.value, _FLAWS[flaw]) for flaw in reply.flaws if flaw in _FLAWS)
-    if reply.is_void:
-        flaws = flaws or (_evidence(EvidenceKind.FORM, Flaw.NO_CODE.value, _FLAWS[Flaw.NO_CODE]),)
+    if reply.code is None or reply.is_void:
+        flaws = _flaws(reply.flaws) or (_evidence(EvidenceKind.FORM, Flaw.NO_CODE.value, _FLAWS[Flaw.NO_CODE]),)
         inner = quoted_reply(reply.text)
         start = f"a reply seems to start at `{inner}`: give it from there" if inner else ""
         return PROTOCOL_ERROR, (*flaws, *([_evidence(EvidenceKind.FORM, "quoted", start)] if inner else []))
-    code = _evidence(EvidenceKind.CODE, str(reply.code), f"class {reply.klass}yz")
     if reply.klass in (2, 3):
-        return _positive(reply, command, code, flaws)
+        return _positive(reply.code, command, reply.flaws)
     weighing = weigh(knowledge, reply, command, provider, recipient)
     if weighing.deciding is None:
-        return NOTHING_KNOWN, (code, *flaws)
-    return weighing.deciding, (*(each.evidence for each in weighing.telling), *flaws)
+        return NOTHING_KNOWN, (_code(reply.code), *_flaws(reply.flaws))
+    return weighing.deciding, (*(each.evidence for each in weighing.telling), *_flaws(reply.flaws))
 
 
-def _positive(
-    reply: Reply, command: Command | None, code: Evidence, flaws: tuple[Evidence, ...]
-) -> tuple[Finding, tuple[Evidence, ...]]:
+@lru_cache(maxsize=1024)
+def _positive(code: int, command: Command | None, flaws: tuple[Flaw, ...]) -> tuple[Finding, tuple[Evidence, ...]]:
     """A 2yz is yes, except to DATA, which must be 354; a 3yz is yes to DATA and AUTH only."""
-    in_place = command is not Command.DATA if reply.klass == 2 else command in (Command.DATA, Command.AUTH)
+    klass = code // 100
+    in_place = command is not Command.DATA if klass == 2 else command in (Command.DATA, Command.AUTH)
     if in_place:
-        return ACCEPTED, (code, *flaws)
+        return ACCEPTED, (_code(code), *_flaws(flaws))
     place = command.value if command else "an unknown command"
-    wrong = _evidence(EvidenceKind.FORM, str(reply.code), f"cannot answer {place} (RFC 5321 4.3.2)")
-    return PROTOCOL_ERROR, (wrong, *flaws)
+    wrong = _evidence(EvidenceKind.FORM, str(code), f"cannot answer {place} (RFC 5321 4.3.2)")
+    return PROTOCOL_ERROR, (wrong, *_flaws(flaws))
+
+
+def _code(code: int) -> Evidence:
+    return _evidence(EvidenceKind.CODE, str(code), f"class {code // 100}yz")
+
+
+def _flaws(flaws: tuple[Flaw, ...]) -> tuple[Evidence, ...]:
+    return tuple(_evidence(EvidenceKind.FORM, flaw.value, _FLAWS[flaw]) for flaw in flaws if flaw in _FLAWS)
 
 
 def _diagnosis(finding: Finding, evidence: tuple[Evidence, ...], **facts: object) -> Diagnosis:

@@ -82,6 +82,14 @@ class Signature:
         return next((why for holds, why in checks if not holds), "")
 
 
+@frozen(cache_hash=True)
+class Heard:
+    """What of a text matters to signatures: the markers that occur, and the ids of those whose pattern does."""
+
+    markers: frozenset[str]
+    patterns: frozenset[str]
+
+
 @frozen(kw_only=True, eq=False)
 class Knowledge:
     """All of it.
@@ -102,6 +110,7 @@ class Knowledge:
     version: str
     markers: Markers = field(init=False)
     _by_marker: dict[str, tuple[int, ...]] = field(init=False)
+    _patterned: dict[str, tuple[int, ...]] = field(init=False)
 
     @markers.default
     def _markers(self) -> Markers:
@@ -114,6 +123,13 @@ class Knowledge:
             for marker in signature.any:
                 places[marker].append(place)
         return {marker: tuple(found) for marker, found in places.items()}
+
+    @_patterned.default
+    def _signatures_with_pattern(self) -> dict[str, tuple[int, ...]]:
+        having = {
+            marker: tuple(p for p in found if self.signatures[p].pattern) for marker, found in self._by_marker.items()
+        }
+        return {marker: places for marker, places in having.items() if places}
 
     def touched(self, found: frozenset[str]) -> Iterator[Signature]:
         """Yield, in file order, the signatures one of whose `any` is among the markers `found`: no others can match."""
@@ -129,16 +145,21 @@ class Knowledge:
         """What a reply code means to this command when nothing else speaks; None: only its class counts."""
         return self.codes.get((code, command)) or self.codes.get((code, None))
 
+    def heard(self, text: str) -> "Heard":
+        """What of a text the signatures ask for."""
+        found = self.markers.found(text)
+        patterned = (self.signatures[place] for marker in found for place in self._patterned.get(marker, ()))
+        return Heard(found, frozenset(each.id for each in patterned if each.pattern and each.pattern.found(text)))
+
     def wordings(
-        self, reply: Reply, command: Command | None, provider: str | None, text: str
+        self, reply: Reply, command: Command | None, provider: str | None, heard: "Heard"
     ) -> Iterator[tuple[Signature, str]]:
         """Yield the signatures that match, in file order, each with the longest of its markers that occurs."""
-        found = self.markers.found(text)
-        for each in self.touched(found):
-            if each.hindrance(reply, command, provider, found):
+        for each in self.touched(heard.markers):
+            if each.hindrance(reply, command, provider, heard.markers):
                 continue
-            if not each.pattern or each.pattern.found(text):
-                yield each, max((marker for marker in each.any if marker in found), key=lambda m: (len(m), m))
+            if not each.pattern or each.id in heard.patterns:
+                yield each, max((marker for marker in each.any if marker in heard.markers), key=lambda m: (len(m), m))
 
 
 @cache

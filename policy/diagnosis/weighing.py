@@ -8,13 +8,14 @@ wins.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from attrs import frozen
 
 from policy.address import Address
 from policy.attempt import Command
 from policy.diagnosis.category import Category, Evidence, EvidenceKind, Weight
-from policy.diagnosis.knowledge import Finding, Knowledge, Signature
+from policy.diagnosis.knowledge import Finding, Heard, Knowledge, Signature
 from policy.reply import EnhancedStatus, Reply
 from policy.text import ADDRESS_PLACEHOLDER, clean
 
@@ -81,10 +82,29 @@ def weigh(
     knowledge: Knowledge, reply: Reply, command: Command | None, provider: str | None, recipient: Address | None
 ) -> Weighing:
     """Weigh a negative reply. What says no more than the class (category `unknown`) does not count."""
+    heard = knowledge.heard(condition_text(reply, recipient))
+    return weighed(knowledge, Gist(reply.code, reply.enhanced, heard, quoted_reply(reply.text)), command, provider)
+
+
+@frozen(cache_hash=True)
+class Gist:
+    """All of a reply that is weighed; replies of one kind share it, since they differ in queue ids and addresses.
+
+    Args:
+        enhanced: the status that counts; quoted: the start of another reply in this one.
+    """
+
+    code: int | None
+    enhanced: EnhancedStatus | None
+    heard: Heard
+    quoted: str | None
+
+
+@lru_cache(maxsize=4096)
+def weighed(knowledge: Knowledge, gist: Gist, command: Command | None, provider: str | None) -> Weighing:
+    """Weigh the gist of a negative reply."""
     found = [
-        each
-        for each in _spoken(knowledge, reply, command, provider, recipient)
-        if each.finding.category is not Category.UNKNOWN
+        each for each in _spoken(knowledge, gist, command, provider) if each.finding.category is not Category.UNKNOWN
     ]
     best: dict[tuple[Category, EvidenceKind], int] = {}
     for each in found:
@@ -105,19 +125,19 @@ def weigh(
     )
 
 
-def _spoken(
-    knowledge: Knowledge, reply: Reply, command: Command | None, provider: str | None, recipient: Address | None
-) -> Iterator[Spoken]:
-    for signature, marker in knowledge.wordings(reply, command, provider, condition_text(reply, recipient)):
+def _spoken(knowledge: Knowledge, gist: Gist, command: Command | None, provider: str | None) -> Iterator[Spoken]:
+    bare = Reply(gist.code, stated=gist.enhanced)
+    for signature, marker in knowledge.wordings(bare, command, provider, gist.heard):
         yield _piece(signature.id, signature.finding, EvidenceKind.WORDING, marker.removesuffix("*"))
-    status, value = reply.enhanced, str(reply.enhanced)
-    if (status is None or (status.subject, status.detail) == (0, 0)) and (quoted := _QUOTED.search(reply.text)):
-        status, value = EnhancedStatus(*map(int, quoted.groups())), quoted[0]
+    status, value = bare.enhanced, str(bare.enhanced)
+    inner = _QUOTED.search(gist.quoted or "")
+    if inner is not None and (status is None or (status.subject, status.detail) == (0, 0)):
+        status, value = EnhancedStatus(*map(int, inner.groups())), inner[0]
     if status is not None and (finding := knowledge.status(status, provider)):
         yield _piece(str(status), finding, EvidenceKind.ENHANCED_STATUS, value)
-    if reply.code is not None and (finding := knowledge.code(reply.code, command)):
-        answers = f"{reply.code} to {command.value}" if command else str(reply.code)
-        yield _piece(str(reply.code), finding, EvidenceKind.CODE, answers)
+    if bare.code is not None and (finding := knowledge.code(bare.code, command)):
+        answers = f"{bare.code} to {command.value}" if command else str(bare.code)
+        yield _piece(str(bare.code), finding, EvidenceKind.CODE, answers)
 
 
 def _piece(by: str, finding: Finding, kind: EvidenceKind, value: str) -> Spoken:

@@ -5,6 +5,7 @@ A rule may hold only when, for each key, it names what the facts have or does no
 holds decides: the same one that asking all in order would find (a test compares the two).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,15 +13,16 @@ from attrs import define, field
 
 from policy.matching import Phrases
 from policy.rules.conditions import CONDITIONS
-from policy.rules.rule import Facts, Rule
+from policy.rules.rule import Condition, Facts, Rule
 
 _Spoken = Callable[[Facts], Iterable[Any]]
 
 
 def _codes(facts: Facts) -> Iterable[str]:
-    if facts.reply is None or facts.reply.is_void:
+    reply = facts.reply
+    if reply is None or reply.is_void:
         return ()
-    code = str(facts.reply.code)
+    code = str(reply.code)
     return code, f"{code[0]}yz"
 
 
@@ -60,23 +62,32 @@ class RuleIndex:
                     by_value[value] = by_value.get(value, 0) | bit
                 for phrase in condition.values if condition.key == "text" else ():
                     phrases.by_value[phrase] = phrases.by_value.get(phrase, 0) | bit
+        self._unasked = [_unasked(rule) for rule in self._rules]
         self._phrases = phrases
         self._having = list(phrases.by_value.values())
         self._search = Phrases(list(phrases.by_value))
         self._named = [(_KEYS[key], each) for key, each in named.items() if each.by_value]
 
-    def candidates(self, facts: Facts) -> Iterator[Rule]:
-        """Yield, in order, the rules that may hold; no other rule does."""
+    def holding(self, facts: Facts) -> Iterator[Rule]:
+        """Yield, in order, the rules that hold."""
+        for place in self._candidates(facts):
+            rule = self._rules[place]
+            if all(each.holds(facts) for each in self._unasked[place]) and rule.is_in_force(facts.now):
+                yield rule
+
+    def _candidates(self, facts: Facts) -> Iterator[int]:
+        """Yield the places of the rules that may hold."""
         left = (1 << len(self._rules)) - 1
         for spoken, named in self._named:
             may = named.silent
             for value in spoken(facts):
                 may |= named.by_value.get(value, 0)
             left &= may
-        left &= self._with_phrases(facts.text)
+        if left & ~self._phrases.silent:  # else no text is asked for
+            left &= self._with_phrases(facts.text)
         while left:
             lowest = left & -left
-            yield self._rules[lowest.bit_length() - 1]
+            yield lowest.bit_length() - 1
             left ^= lowest
 
     def _with_phrases(self, text: str) -> int:
@@ -84,6 +95,13 @@ class RuleIndex:
         for place in self._search.found(text) if self._having else ():
             may |= self._having[place]
         return may
+
+
+def _unasked(rule: Rule) -> tuple[Condition, ...]:
+    """The conditions that the index has no answer to: those of other keys, and of a key that the rule names twice."""
+    conditions = *rule.within, *rule.when
+    times = Counter(each.key for each in conditions)
+    return tuple(each for each in conditions if each.key not in _KEYS or times[each.key] > 1)
 
 
 def _values(key: str, values: tuple[Any, ...]) -> Iterator[Any]:

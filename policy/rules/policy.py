@@ -81,9 +81,7 @@ class Policy:
     def rule_for(self, facts: Facts) -> tuple[Rule, tuple[Rule, ...]]:
         """Return the rule that decides (there is always one), and those that only observe and would have decided."""
         observing: list[Rule] = []
-        for rule in self._index.candidates(facts):
-            if not rule.holds(facts):
-                continue
+        for rule in self._index.holding(facts):
             if not rule.observing:
                 return rule, tuple(observing)
             observing.append(rule)

@@ -4,9 +4,10 @@ The longest name that covers wins, so that a provider of one's own may take `mx.
 providers that claim the same name the one of the higher layer does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen(kw_only=True)
@@ -34,8 +35,8 @@ class Providers:
 
     named: Mapping[str, Provider]
     _called: Mapping[str, str]
-    _by_mx: Mapping[str, str]
-    _by_domain: Mapping[str, str]
+    _by_mx: "_Owners"
+    _by_domain: "_Owners"
 
     @classmethod
     def merged(cls, layers: "list[Mapping[str, Provider]]") -> "Providers":
@@ -56,7 +57,8 @@ class Providers:
             for name, each in layer.items():
                 by_mx.update((host, name) for host in each.mx if host in named[name].mx)
                 by_domain.update((domain, name) for domain in each.domains if domain in named[name].domains)
-        return cls(named, called | {spoken_name(name): name for name in named}, by_mx, by_domain)
+        called |= {spoken_name(name): name for name in named}
+        return cls(named, called, _Owners(by_mx), _Owners(by_domain))
 
     def called(self, name: str | None) -> str | None:
         """The provider that goes by `name`; None when nobody does."""
@@ -66,15 +68,26 @@ class Providers:
 
     def by_mx(self, host: str | None) -> str | None:
         """Whose host this is."""
-        return _closest(self._by_mx, host)
+        return self._by_mx.closest(host)
 
     def by_domain(self, domain: str | None) -> str | None:
         """Whose mailboxes have this domain."""
-        return _closest(self._by_domain, domain)
+        return self._by_domain.closest(domain)
 
 
-def _closest(owners: Mapping[str, str], name: str | None) -> str | None:
-    return next((owners[each] for each in parents(name) if each in owners), None)
+@frozen(eq=False)
+class _Owners:
+    """Whose each name is; `closest` remembers what it was asked of late, since a mailing asks of few names often."""
+
+    _named: Mapping[str, str]
+    closest: Callable[[str | None], str | None] = field(init=False)
+
+    @closest.default
+    def _remembering(self) -> Callable[[str | None], str | None]:
+        named = self._named
+        return lru_cache(maxsize=4096)(
+            lambda name: next((named[each] for each in parents(name) if each in named), None)
+        )
 
 
 def parents(name: str | None) -> Iterator[str]:

@@ -238,7 +238,11 @@ class Rule:
         for condition in self.when:
             if not condition.holds(facts):
                 return False
-        return self.expires is None or facts.now < self.expires
+        return self.is_in_force(facts.now)
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Has it not expired?"""
+        return self.expires is None or now < self.expires
 
 
 @frozen(kw_only=True)

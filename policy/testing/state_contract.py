@@ -7,10 +7,10 @@ from datetime import datetime
 
 import attrs
 
-from policy.decision import Delivered, NoteForward, OpenGuard, Strength, Suspend, Trigger
+from policy.decision import Delivered, NoteForward, OpenGuard, Recovered, Strength, Suspend, Throttle, Trigger
 from policy.forward import ForwardState, UntrustedPath
 from policy.guard import Seen, Watch, watched
-from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Source
+from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Freeze, Learned, Source
 from policy.ports import Store
 from policy.reply import parse_reply
 from policy.testing.store_lines import (
@@ -21,6 +21,7 @@ from policy.testing.store_lines import (
     MINUTE,
     PAIR,
     START,
+    STREAM,
     commit,
     entry,
     history,
@@ -29,6 +30,7 @@ from policy.testing.store_lines import (
     suppression,
 )
 from policy.text import clean
+from policy.throttle import Rate, Traffic, counted
 
 
 class StateContract:
@@ -49,6 +51,7 @@ class StateContract:
             state=ForwardState.PENDING,
             reply=clean("550 5.1.1 no such user"),
             since=START,
+            seen_at=START + HOUR,
         )
         assert (history(store).forward, list(store.forwards())) == (kept, [kept])
 
@@ -101,6 +104,58 @@ class StateContract:
         commit(store, *many)
         known = history(store).triggers
         assert [each.attempt for each in known] == [f"t{number}" for number in range(3, TRIGGERS_KEPT + 3)]
+
+    def test_a_slower_rate_stands_while_it_lasts(self, store: Store) -> None:
+        slow, fast = (
+            Throttle(target=PAIR, rate=Rate(count, HOUR), until=START + hours * HOUR)
+            for count, hours in ((30, 2), (60, 9))
+        )
+        commit(store, entry("a", slow), entry("b", fast, at=START + HOUR))
+        assert [(each.rate.count, each.until) for each in history(store).throttlings] == [(30, START + 2 * HOUR)]
+        commit(store, entry("c", fast, at=START + 2 * HOUR))
+        assert [each.rate.count for each in self.reopen(store).throttlings()] == [60]
+        with store.unit() as unit:
+            assert unit.cancel(PAIR, START + 3 * HOUR)
+            assert not unit.cancel(PAIR, START + 3 * HOUR)
+
+    def test_a_delivery_ends_a_suspension_once_and_the_next_one_begins_anew(self, store: Store) -> None:
+        commit(
+            store,
+            entry("a", Suspend(target=PAIR, until=START + 2 * HOUR, usual=500)),
+            entry("b", Recovered(target=PAIR), at=START + HOUR),
+            entry("c", Recovered(target=PAIR), at=START + 3 * HOUR),
+        )
+        (suspension,) = history(store).suspensions
+        assert (suspension.until, suspension.well_at) == (START + HOUR, START + HOUR)
+        commit(store, entry("d", Suspend(target=PAIR, until=START + 5 * HOUR), at=START + 4 * HOUR))
+        assert [each.well_at for each in self.reopen(store).suspensions()] == [None]
+
+    def test_what_is_known_of_traffic_of_hosts_and_of_freezes_is_kept_and_replaced(self, store: Store) -> None:
+        traffic = counted(Traffic(target=PAIR), START)
+        learned = Learned(domain=DOMAIN, provider="google", at=START)
+        with store.unit() as unit:
+            unit.count(traffic)
+            unit.learn(learned)
+            unit.freeze(Freeze(provider="google", since=START, note="why"))
+            unit.freeze(Freeze(provider="google", since=START + HOUR))
+            assert (unit.learned(DOMAIN), unit.learned("other.example")) == (learned, None)
+        seen = self.reopen(store)
+        key = attrs.evolve(KEY, provider="google")
+        assert history(seen, key).traffics == (traffic, Traffic(target=STREAM))
+        assert history(seen, key).freezes == (Freeze(provider="google", since=START, note="why"),)
+        assert list(seen.freezes()) == list(history(seen, key).freezes)
+        assert history(seen).freezes == ()
+        with seen.unit() as unit:
+            unit.count(counted(traffic, START + HOUR))
+            unit.learn(attrs.evolve(learned, provider="yahoo"))
+            assert unit.lift("google") is not None
+            assert (unit.lift("google"), unit.frozen("google")) == (None, None)
+            unit.freeze(Freeze(provider="", since=START))
+        again = self.reopen(seen)
+        assert history(again, key).traffics[0].count == 1
+        assert [each.provider for each in history(again).freezes] == [""]
+        with again.unit() as unit:
+            assert unit.learned(DOMAIN) == attrs.evolve(learned, provider="yahoo")
 
     # -- the guard ------------------------------------------------------------------------------------------------
 

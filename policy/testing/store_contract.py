@@ -56,6 +56,7 @@ from policy.testing.store_lines import (
 from policy.testing.store_model import StoreModel
 from policy.testing.values import entries
 from policy.text import clean
+from policy.throttle import Traffic
 
 MakeStore: TypeAlias = Callable[[], Store]
 ACTIVE, RELEASED = EntryState.ACTIVE, EntryState.RELEASED
@@ -91,7 +92,8 @@ class StoreContract(StateContract):
     # -- units ----------------------------------------------------------------------------------------------------
 
     def test_a_fresh_store_knows_nothing(self, store: Store) -> None:
-        assert history(store) == History()
+        traffics = tuple(Traffic(target=each) for each in KEY.destinations)
+        assert history(store) == History(traffics=traffics)
         assert (list(store.entries()), list(store.suppressions()), list(store.forwards())) == ([], [], [])
         with store.unit() as unit:
             assert unit.recorded("a", JO) is None

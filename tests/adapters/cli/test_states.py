@@ -76,7 +76,7 @@ def test_a_cancelled_suspension_holds_nothing_back(document: Document, run: Run)
     assert document("states", "cancel", PAIR, *NOON, *STORE) == {"target": PAIR, "cancelled": True}
     assert document(*plan)[0]["verdict"] == "send"
     assert [each["target"] for each in document("states", "list", *NOON, *STORE)] == ["google"]
-    assert "is not suspended" in run("states", "cancel", PAIR, *NOON, *STORE, status=1).stdout
+    assert "is not held back" in run("states", "cancel", PAIR, *NOON, *STORE, status=1).stdout
 
 
 def test_a_closed_guard_goes_on_watching_from_nothing(document: Document, run: Run) -> None:

@@ -5,11 +5,12 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from adapters.stores import StoreUrlError, open_store
@@ -21,9 +22,9 @@ pytest.importorskip("psycopg", reason="stores in PostgreSQL need psycopg")
 
 from adapters.stores import postgres_schema
 from adapters.stores.postgres import PostgresStore
-from adapters.stores.postgres_unit import _Notes
+from adapters.stores.postgres_unit import PostgresUnit
 from adapters.stores.rows import LISTS
-from policy.remembering import recall
+from adapters.stores.tables import Question
 
 TIMEOUT = 60  # seconds that any wait in here may last at most
 SHORT = timedelta(seconds=1)
@@ -226,20 +227,48 @@ def test_a_damaged_value_is_reported_not_guessed(store: PostgresStore, cluster: 
         one_line(caught.value)
 
 
-def test_every_look_up_goes_through_an_index(store: PostgresStore) -> None:
-    notes = _Notes("store")
-    recall(notes, KEY)
-    notes.recorded("a", JO)
-    assert len(notes.open) > 8
+def test_every_look_up_goes_through_an_index(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Question] = []
+
+    def ask(unit: PostgresUnit, query: str, values: Sequence[str | int]) -> Any:
+        asked.append((query, values))
+        return unit._link.execute(query.replace("?", "%s").encode(), values)
+
+    commit(store, entry("a", strike()))
+    with monkeypatch.context() as patch, store.unit() as unit:
+        patch.setattr(PostgresUnit, "_ask", ask)
+        unit.recorded("a", JO)
+        unit.history(KEY)
+        unit.foresee([("b", JO), ("c", JO)], [attrs.evolve(KEY, message=each) for each in ("n", "o")])
+    assert len(asked) > 10
     with store._linked() as link:
         link.execute(
             f'SET search_path = "{store._place.schema}"; SET enable_seqscan = off; SET enable_sort = off'.encode()
         )
-        for query, *values in [*notes.open, *((each,) for each in LISTS.values())]:
+        for query, values in [*asked, *((each, ()) for each in LISTS.values())]:
             rows = link.execute(f"EXPLAIN {query.replace('?', '%s')}".encode(), values).fetchall()
             plan = " ".join(row[0] for row in rows)
             assert "Index" in plan, plan
             assert "Disabled" not in plan, plan
+
+
+def test_a_history_travels_in_one_round_and_in_two_where_something_counts(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+    answers = PostgresUnit.answers
+
+    def counted(unit: PostgresUnit, questions: Sequence[Question]) -> list[list[Any]]:
+        rounds.append(len(questions))
+        return answers(unit, questions)
+
+    monkeypatch.setattr(PostgresUnit, "answers", counted)
+    history(store)
+    assert len(rounds) == 1
+    commit(store, entry("a", strike()))
+    rounds.clear()
+    history(store)
+    assert len(rounds) == 2
 
 
 # -- sharing ----------------------------------------------------------------------------------------------------------
@@ -334,5 +363,5 @@ def test_a_list_shows_one_moment_while_units_go_on(url: str, monkeypatch: pytest
 def test_commits_wait_for_the_disk_and_for_what_more_was_asked(cluster: Any, set_: str, seen: str) -> None:
     store = PostgresStore(cluster.reached(cluster.fresh(), synchronous_commit=set_))
     with store.unit() as unit:
-        assert unit.rows("SHOW synchronous_commit") == [(seen,)]  # type: ignore[attr-defined]
+        assert unit.answers([("SHOW synchronous_commit", ())]) == [[(seen,)]]  # type: ignore[attr-defined]
     store.close()

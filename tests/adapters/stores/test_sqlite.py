@@ -14,6 +14,7 @@ from contextlib import suppress as swallowed
 from datetime import timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 
 from adapters.stores import StoreUrlError, open_store
@@ -300,8 +301,10 @@ def test_every_look_up_goes_through_an_index(path: Path) -> None:
         assert store._writer is not None
         store._writer.set_trace_callback(asked.append)
         unit.commit(entry("a", suppress(), strike()))
+    with store.unit() as unit:
         unit.recorded("a", JO)
         unit.history(KEY)
+        unit.foresee([("b", JO), ("c", JO)], [attrs.evolve(KEY, message=each) for each in ("n", "o")])
         store._writer.set_trace_callback(None)
     queries = [
         *(each for each in asked if each.startswith("SELECT")),

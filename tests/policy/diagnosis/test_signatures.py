@@ -53,7 +53,7 @@ def matches(signature: Signature, example: str) -> bool:
     text = searchable(reply.text)
     commands = [attempt.command for attempt in heard(signature, example)]
     alone = ALONE[signature.id]
-    return any(list(alone.wordings(reply, command, provider(signature), text)) for command in commands)
+    return any(list(alone.wordings(reply, command, provider(signature), alone.heard(text))) for command in commands)
 
 
 def told(diagnosis: Diagnosis) -> tuple[Category, Fault, Weight, str]:

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.attempt import Command
+from policy.diagnosis import weighing
 from policy.diagnosis.category import Category, EvidenceKind
 from policy.diagnosis.knowledge import shipped_knowledge
 from policy.diagnosis.weighing import Weighing, near_misses, weigh
-from policy.reply import parse_reply
-from policy.testing.replies import wire_replies
+from policy.reply import Reply, parse_reply
+from policy.testing.replies import parsed_replies, wire_replies
 
 KNOWLEDGE = shipped_knowledge()
 COMMANDS = st.sampled_from([None, *Command])
@@ -99,3 +100,23 @@ def test_what_almost_matched_says_why_it_did_not() -> None:
 )
 def test_words_outweigh_the_status_and_the_status_the_code(text: str, command: Command, category: Category) -> None:
     assert weighed(text, command).points[0][0] is category
+
+
+@given(st.lists(st.tuples(parsed_replies(), COMMANDS, st.sampled_from([None, "google", "microsoft"])), max_size=4))
+def test_what_was_weighed_before_changes_nothing(asked: list[tuple[Reply, Command | None, str | None]]) -> None:
+    negative = [each for each in asked if each[0].klass in (4, 5)]
+    fresh = []
+    for reply, command, provider in negative:
+        weighing.weighed.cache_clear()
+        fresh.append(weigh(KNOWLEDGE, reply, command, provider, None))
+    assert [weigh(KNOWLEDGE, *each, None) for each in (*negative, *negative)] == [*fresh, *fresh]
+
+
+@given(st.data())
+def test_replies_that_say_the_same_weigh_the_same_whatever_their_ids(data: st.DataObject) -> None:
+    said = data.draw(SENTENCES)
+    ids = data.draw(st.lists(st.from_regex(r"[0-9A-F]{12}", fullmatch=True), min_size=2, max_size=2))
+    weighing.weighed.cache_clear()
+    first, second = (weighed(f"550 5.0.0 {'; '.join(said)}; {each}") for each in ids)
+    assert first == second
+    assert weighing.weighed.cache_info().misses == 1
