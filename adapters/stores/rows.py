@@ -5,12 +5,14 @@ of `policy.contract.entry`. Places of values are written `?`.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from policy.alike import Alike
 from policy.contract.entry import dump, load
 from policy.contract.mistake import ContractError
+from policy.contract.moulded import dumps, load_suppression
 from policy.decision import Scope
 from policy.diagnosis.category import Category
 from policy.guard import Watch
@@ -19,6 +21,8 @@ from policy.ports import StoreUnavailable
 from policy.remembering import ShelvedUnit
 
 _T = TypeVar("_T")
+
+_ASKED = 500  # targets in one query
 
 # What the lists of a store read, in their order.
 LISTS: dict[type[Any], str] = {
@@ -62,6 +66,7 @@ class RowUnit(ShelvedUnit):
     """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest), over `rows` and `write`."""
 
     name: str  # of the store, as its messages show it
+    young = "SELECT value FROM suppression WHERE since >= ?"
 
     @abstractmethod
     def rows(self, query: str, *values: str | int) -> list[Any]:
@@ -70,6 +75,11 @@ class RowUnit(ShelvedUnit):
     @abstractmethod
     def write(self, statement: str, *values: str | int) -> int:
         """Run a statement that changes rows; return how many it changed."""
+
+    def write_all(self, statement: str, rows: Iterable[Sequence[str | int]]) -> None:
+        """Run a statement for each of the rows."""
+        for each in rows:
+            self.write(statement, *each)
 
     def recorded(self, attempt_id: str, recipient: str) -> Entry | None:
         query = "SELECT value FROM ledger WHERE attempt_id = ? AND recipient = ?"
@@ -117,8 +127,23 @@ class RowUnit(ShelvedUnit):
         keys: dict[str, str | int] = {"scope": suppression.scope.value, "target": suppression.target}
         self._put("suppression", keys, {"since": _micros(suppression.since), "value": dump(suppression)})
 
+    def suppressions_of(self, scope: Scope, targets: Sequence[str]) -> Mapping[str, Suppression]:
+        found: dict[str, Suppression] = {}
+        for start in range(0, len(targets), _ASKED):
+            asked = targets[start : start + _ASKED]
+            places = ", ".join("?" * len(asked))
+            query = f"SELECT target, value FROM suppression WHERE scope = ? AND target IN ({places})"  # noqa: S608 - ours
+            rows = self.rows(query, scope.value, *asked)
+            found.update((target, self._loaded(text, Suppression)) for target, text in rows)
+        return found
+
+    def put_suppressions(self, entries: Iterable[Alike]) -> None:
+        statement = """INSERT INTO suppression (scope, target, since, value) VALUES (?, ?, ?, ?)
+            ON CONFLICT (scope, target) DO UPDATE SET since = excluded.since, value = excluded.value"""
+        self.write_all(statement, rows_of(entries))
+
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        found = self.rows("SELECT value FROM suppression WHERE since >= ?", _micros(since))
+        found = self.rows(self.young, _micros(since))
         return [self._loaded(text, Suppression) for (text,) in found]
 
     def suspension(self, target: str) -> Suspension | None:
@@ -177,7 +202,7 @@ def loaded(text: str, kind: type[_T], name: str) -> _T:
         StoreUnavailable: when it is damaged, or of a version that knows more; `name` is the store's.
     """
     try:
-        return load(text, kind)
+        return load_suppression(text) if kind is Suppression else load(text, kind)  # type: ignore[return-value]
     except ContractError as error:
         raise StoreUnavailable(f"store `{name}` holds a value that cannot be read: {error}") from error
 
@@ -185,6 +210,15 @@ def loaded(text: str, kind: type[_T], name: str) -> _T:
 _REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def rows_of(entries: Iterable[Alike]) -> Iterator[tuple[str, str, int, str]]:
+    """What the table keeps of entries: scope, target, time, value."""
+    last, at = None, 0
+    for (target, since, _, mould), text in dumps(entries):
+        if since is not last:
+            last, at = since, _micros(since)
+        yield mould.scope, target, at, text
 
 
 def _micros(moment: datetime) -> int:

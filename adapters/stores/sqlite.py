@@ -10,18 +10,20 @@ of `policy.contract.entry`. Every look-up of a unit goes through a primary key o
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.stores.rows import LISTS, RowLists, RowUnit, loaded
+from adapters.stores.rows import LISTS, RowLists, RowUnit, loaded, rows_of
+from policy.alike import Alike
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
 
 PATIENCE = timedelta(seconds=10)  # how long a unit waits for another's lock
+_CACHE = 16_384  # kB; a group of an import fits in, and is written once
 APPLICATION_ID = 0x6D766472  # "mvdr", in the file's header: no other program's database is written to
 
 # Steps from one schema to the next, never changed once they were released; the file's `user_version` counts them.
@@ -52,6 +54,12 @@ CREATE TABLE past_trigger (target TEXT, rule TEXT, attempt TEXT, at INTEGER NOT 
     PRIMARY KEY (target, rule, attempt)) WITHOUT ROWID;
 CREATE INDEX trigger_in_order ON past_trigger (target, at, rule, attempt);
 CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
+    # The guard and `undo` ask for the young entries of bounces only. An index of all entries by time made an import
+    # of millions, in the order of their targets, write a page of it for each; lists sort by themselves.
+    """
+DROP INDEX suppression_in_order;
+CREATE INDEX suppression_of_bounces ON suppression (since) WHERE instr(value, '"source":') = 0;
 """,
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -158,6 +166,7 @@ class SqliteStore(RowLists):
             connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return the schema's version, 0 for an empty file; StoreUnavailable when we must not touch the file."""
@@ -193,6 +202,10 @@ class SqliteStore(RowLists):
 class _SqliteUnit(RowUnit):
     """A unit over the writing connection."""
 
+    # What equals its default is left out of a kept value, and a bounce is the default of a source; an unescaped quote
+    # makes it the key and no words. With another condition than its index has, SQLite would read the whole table.
+    young = """SELECT value FROM suppression WHERE since >= ? AND instr(value, '"source":') = 0"""
+
     def __init__(
         self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]], name: str
     ) -> None:
@@ -204,21 +217,47 @@ class _SqliteUnit(RowUnit):
 
     def run(self, statement: str, *values: str | int) -> sqlite3.Cursor:
         """Run one statement; after a fault all else fails too, the commit with it, even if someone swallowed it."""
+        return self._asked(self._connection.execute, statement, values)
+
+    def put_new(self, entries: Sequence[Alike]) -> bool:
+        statement = "INSERT INTO suppression (scope, target, since, value) VALUES (?, ?, ?, ?)"
+        self.run("SAVEPOINT put_new")
+        put = self._asked(self._all_put, statement, rows_of(entries))
+        if not put:
+            self.run("ROLLBACK TO put_new")
+        self.run("RELEASE put_new")
+        return put
+
+    def _all_put(self, statement: str, rows: Iterable[Sequence[str | int]]) -> bool:
+        try:
+            self._connection.executemany(statement, rows)
+        except sqlite3.IntegrityError:  # a key is taken
+            return False
+        return True
+
+    def write_all(self, statement: str, rows: Iterable[Sequence[str | int]]) -> None:
+        self._asked(self._connection.executemany, statement, rows)
+
+    def _asked(self, ask: Callable[..., _T], statement: str, values: object) -> _T:
         if self.over:
             raise RuntimeError("this unit has ended")
         if self._fault is not None:
             raise self._fault
         try:
-            with self._faults():
-                return self._connection.execute(statement, values)
-        except StoreUnavailable as fault:
-            self._fault = fault
-            raise
+            return ask(statement, values)
+        except sqlite3.Error as error:
+            try:
+                with self._faults():
+                    raise error
+            except StoreUnavailable as fault:
+                self._fault = fault
+                raise
 
     def rows(self, query: str, *values: str | int) -> list[Any]:
-        found = self.run(query, *values)
-        with self._faults():
-            return found.fetchall()
+        return self._asked(self._found, query, values)
+
+    def _found(self, query: str, values: Sequence[str | int]) -> list[Any]:
+        return self._connection.execute(query, values).fetchall()
 
     def write(self, statement: str, *values: str | int) -> int:
         return self.run(statement, *values).rowcount
