@@ -26,6 +26,10 @@ _LITERAL = re.compile(r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,
 _LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
 _STRICT_LOCAL = re.compile(rf"{_DOT_STRING}|{_QUOTED_STRING}")
 _LENIENT_LOCAL = re.compile(rf"{_LENIENT_DOT_STRING}|{_QUOTED_STRING}")
+# What nearly all addresses are: no quotes, no literal, no letter beyond ASCII; `plain_key` needs nothing else.
+_PLAIN = re.compile(
+    rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,{LOCAL_PART_LIMIT}}}@(?=.{{1,{DOMAIN_LIMIT}}}\Z)(?:{_LABELS.pattern})"
+)
 _ASCII_UPPER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -73,6 +77,18 @@ def parse_address(text: str, *, strict: bool = False) -> Address:
     if not (_STRICT_LOCAL if strict else _LENIENT_LOCAL).fullmatch(local) or not local.isprintable():
         raise ValueError(f"local part of `{clean(text, limit=80)}` has characters that need quotes or are not allowed")
     return Address(local, parse_domain(domain))
+
+
+def plain_key(text: str) -> str | None:
+    """Return `parse_address(text).key` where that is no more than lower case, at a tenth of the time; None elsewhere.
+
+    >>> plain_key("Jo.Doe@Example.ORG")
+    'jo.doe@example.org'
+    """
+    if not text.isascii():  # beyond ASCII, lower case is another thing: the Kelvin sign is no k
+        return None
+    key = text.lower()
+    return key if _PLAIN.fullmatch(key) else None
 
 
 def parse_domain(text: str) -> str:

@@ -4,9 +4,11 @@ Taking the same list twice is taking it once: what is there already, and says th
 What a person or a recipient said (a complaint, an unsubscribe, an entry by hand) stands as it is against any other.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
+from policy.alike import Alike
 from policy.decision import Scope, Strength
 from policy.history import HistoryKey, Source, Suppression
 from policy.ports import Unit
@@ -28,6 +30,17 @@ def take(unit: Unit, new: Suppression, now: datetime) -> Intake:
     if old is not None and old.active(now) and _says_as_much(old, new):
         return Intake.STANDS
     return Intake.KEPT if unit.put(new) else Intake.STANDS
+
+
+def take_all(unit: Unit, entries: Sequence[Alike], now: datetime) -> list[Intake]:
+    """Take entries in order, with the outcome of `take` one by one, at a fraction of the cost."""
+    binds = {mould: mould.entry.active(now) for mould in {each.mould for each in entries}}
+    put = unit.put_all(
+        [each for each in entries if binds[each.mould]],
+        unless=lambda old, new: old.active(now) and _says_as_much(old, new),
+    )
+    rest = iter(put)
+    return [(Intake.KEPT if next(rest) else Intake.STANDS) if binds[each.mould] else Intake.OVER for each in entries]
 
 
 def present(unit: Unit, scope: Scope, target: str) -> Suppression | None:

@@ -1,10 +1,11 @@
 """What the engine needs of the world, as Protocols; the contracts are prose here and tests in `policy.testing`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from policy.alike import Alike
 from policy.forward import ForwardState
 from policy.guard import Watch
 from policy.history import Entry, ForwardNote, Freeze, History, HistoryKey, Learned, Suppression, Suspension, Throttling
@@ -55,6 +56,12 @@ class Unit(Protocol):
 
     def put(self, suppression: Suppression) -> bool:
         """Keep an entry that a person or an import makes; False when one stands against it, and nothing is kept."""
+
+    def put_all(
+        self, entries: Sequence[Alike], *, unless: Callable[[Suppression, Suppression], bool]
+    ) -> Sequence[bool]:
+        """Put entries in order, as `put` would one by one, but for a new one that `unless(old, new)` speaks against;
+        return for each what `put` would, False where `unless` spoke."""
 
     def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
         """Release the active entries of bounces from `since` on, of one provider or rule where it is named; return

@@ -4,12 +4,13 @@ A store brings a `Shelf`, plain places to put values and take them from; what go
 is decided here and nowhere else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from attrs import evolve
 
+from policy.alike import Alike
 from policy.attempt import Attempt, Event
 from policy.decision import (
     Delivered,
@@ -77,8 +78,25 @@ class Shelf(Protocol):
 
     def put_suppression(self, suppression: Suppression) -> None: ...
 
+    def suppressions_of(self, scope: Scope, targets: Sequence[str]) -> Mapping[str, Suppression]:
+        """Return, by target, those that there are."""
+        found = ((each, self.suppression(scope, each)) for each in targets)
+        return {target: suppression for target, suppression in found if suppression is not None}
+
+    def put_new(self, entries: Sequence[Alike]) -> bool:  # noqa: ARG002 - for those that know a way
+        """Put them all when none of them has its key taken, by another of them or in the store; False: none was put.
+
+        A shelf without a quick way to know may always answer False.
+        """
+        return False
+
+    def put_suppressions(self, entries: Iterable[Alike]) -> None:
+        """Put them all; no two have one key."""
+        for each in entries:
+            self.put_suppression(each.whole)
+
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        """Return those from `since` on, in any order."""
+        """Return at least those of bounces from `since` on, in any order."""
 
     def suspension(self, target: str) -> Suspension | None: ...
 
@@ -192,6 +210,30 @@ def put(shelf: Shelf, new: Suppression) -> bool:
         return False
     shelf.put_suppression(new)
     return True
+
+
+def put_all(
+    shelf: Shelf, entries: Sequence[Alike], unless: Callable[[Suppression, Suppression], bool]
+) -> Sequence[bool]:
+    """Put entries in order, as `put` does one by one, with one look-up and one writing for all of them."""
+    if shelf.put_new(entries):
+        return [True] * len(entries)
+    held: dict[tuple[str, str], Suppression] = {}
+    for scope in Scope:
+        targets = [each.target for each in entries if each.mould.scope == scope.value]
+        held.update(((scope.value, key), old) for key, old in shelf.suppressions_of(scope, targets).items())
+    kept: dict[tuple[str, str], Alike] = {}
+    answers = []
+    for new in entries:
+        place = new.mould.scope, new.target
+        newer = kept.get(place)
+        old = held.get(place) if newer is None else newer.whole
+        stands = old is not None and (unless(old, whole := new.whole) or stays(old, whole))
+        if not stands:
+            kept[place] = new
+        answers.append(not stands)
+    shelf.put_suppressions(kept.values())
+    return answers
 
 
 def undo(shelf: Shelf, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
@@ -394,6 +436,11 @@ class ShelvedUnit(Shelf, Protocol):
 
     def put(self, suppression: Suppression) -> bool:
         return put(self, suppression)
+
+    def put_all(
+        self, entries: Sequence[Alike], *, unless: Callable[[Suppression, Suppression], bool]
+    ) -> Sequence[bool]:
+        return put_all(self, entries, unless)
 
     def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
         return undo(self, since=since, provider=provider, rule=rule, now=now)

@@ -85,7 +85,7 @@ def _suspension(suspension: Suspension, at: datetime) -> _State:
     binds, rate = suspension.active(at), suspension.rate(at)
     recovers = not binds and rate is not None
     why = suspension_words(suspension) if not recovers else f"{in_words(suspension.target)} recovers, {rate} now"
-    more = {"active": binds, "recovering_at": str(rate) if recovers else None, "why": why}
+    more = {"active": binds or recovers, "recovering_at": str(rate) if recovers else None, "why": why}
     return _State(
         kind="recovery" if recovers else "suspension",
         target=suspension.target,

@@ -2,11 +2,10 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import click
 
@@ -29,12 +28,15 @@ from adapters.cli.listing import (
     print_csv,
     table_format_option,
 )
-from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_list
+from adapters.cli.progress import Bar, import_bar
+from adapters.cli.sorted_entries import by_target
+from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_alike
 from policy import Store
+from policy.alike import Alike
 from policy.contract import write_suppression
-from policy.intake import Intake, take
+from policy.intake import Intake, take_all
 
-GROUP = 500  # entries in one transaction
+GROUP = 10_000  # entries in one transaction: others, who wait for its end, do not wait for long
 _TOLD = 100  # bad records that are told one by one
 
 
@@ -66,8 +68,11 @@ def import_suppressions(file: str, of: str, now: datetime | None, store_url: str
     """
     at = clock(now)
     try:
-        with open_lines(file) as stream, the_store(store_url) as store, _progress(file) as bar:
-            count = _take_all(store, read_list(stream, of=of, name=_name(file), now=at), at, stream, bar)
+        with open_lines(file) as stream, the_store(store_url) as store, import_bar(file, stream) as bar:
+            count = Counter(dict.fromkeys(["kept", "stands", "over", "passed", "bad"], 0))
+            entries = _sorted_out(read_alike(stream, of=of, name=_name(file), now=at), count, bar)
+            with closing(by_target(entries)) as ordered:
+                keep(store, ordered, at, count, bar)
     except OSError as error:
         fail(UNAVAILABLE, f"`{safe(file)}` cannot be read: {error.strerror or error}")
     _tell(count, form)
@@ -75,31 +80,33 @@ def import_suppressions(file: str, of: str, now: datetime | None, store_url: str
         sys.exit(FINDINGS)
 
 
-def _take_all(store: Store, listed: Iterable[Listed], at: datetime, stream: BinaryIO, bar: Any) -> Counter[str]:
-    """Take the list in groups, each kept as a whole; count what became of it, and tell what is bad."""
-    count: Counter[str] = Counter(dict.fromkeys(["kept", "stands", "over", "passed", "bad"], 0))
-    for group in batches(listed, GROUP):
-        for each in group:
-            if each.error:
-                count["bad"] += 1
-                if count["bad"] <= _TOLD:
-                    click.echo(f"mailverdict: line {each.line}: {safe(each.error)}", err=True)
-            elif each.passed:
-                count["passed"] += 1
-                count[f"passed: {each.passed}"] += 1
+def _sorted_out(listed: Iterable[Alike | Listed], count: Counter[str], bar: Bar) -> Iterator[Alike]:
+    """Yield the entries; count what else there is, and tell what is bad."""
+    read = 0
+    for each in listed:
+        if not isinstance(each, Listed):
+            read += 1
+            if not read % GROUP:
+                bar.read()
+            yield each
+        elif each.error:
+            count["bad"] += 1
+            if count["bad"] <= _TOLD:
+                click.echo(f"mailverdict: line {each.line}: {safe(each.error)}", err=True)
+        else:
+            count["passed"] += 1
+            count[f"passed: {each.passed}"] += 1
+    count["read"] = read
+
+
+def keep(store: Store, entries: Iterable[Alike], at: datetime, count: Counter[str], bar: Bar) -> None:
+    """Take the entries in groups, each kept as a whole; count what became of them."""
+    for group in batches(entries, GROUP):
         with store.unit() as unit:
-            count.update(take(unit, each.suppression, at).value for each in group if each.suppression)
-        if bar is not None:
-            bar.update(stream.tell() - bar.pos)
-    return count
-
-
-def _progress(file: str) -> Any:
-    """A bar where somebody looks on and the length is known."""
-    path = Path(file)
-    if file == "-" or not sys.stderr.isatty() or not path.is_file():
-        return nullcontext()
-    return click.progressbar(length=path.stat().st_size, label="importing", file=sys.stderr)
+            taken = take_all(unit, group, at)
+        for each in Intake:
+            count[each.value] += taken.count(each)
+        bar.kept(len(group), count["read"])
 
 
 def _name(file: str) -> str:

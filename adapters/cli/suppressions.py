@@ -53,8 +53,8 @@ def list_suppressions(everything: bool, choice: Choice, now: datetime | None, st
     """Show the entries that bind now."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store:
-        entries = [each for each in choice.entries(store.suppressions(), at) if everything or each.active(at)]
-    show_entries(form, entries)
+        entries = choice.entries(store.suppressions(), at)
+        show_entries(form, (each for each in entries if everything or each.active(at)))
 
 
 @suppressions_group.command(

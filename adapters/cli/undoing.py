@@ -1,11 +1,12 @@
 """`mailverdict suppressions undo`: what bounces have suppressed wrongly is released in bulk, after a look at it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import click
 
 from adapters.cli.common import clock, format_option, now_option, store_option, the_store
-from adapters.cli.listing import Choice, choice_options, is_attended, place, show, since, until
+from adapters.cli.listing import Choice, choice_options, is_attended, place, print_array, print_pages, since, until
 from policy import Store
 from policy.attempt import EARLIEST
 from policy.contract import write_suppression
@@ -83,10 +84,13 @@ def _agreed(meant: list[Suppression]) -> bool:
     return click.confirm(f"Release {'these' if len(meant) > 1 else 'this'} {len(meant)}?", err=True)
 
 
-def show_entries(form: str, entries: list[Suppression]) -> None:
-    """Print entries of the suppression list."""
+def show_entries(form: str, entries: Iterable[Suppression]) -> None:
+    """Print entries of the suppression list, a page in memory at a time."""
     rows = (
         (e.target, e.source.value, e.strength.value, e.reason.value, until(e.expires_at), place(e.rule), str(e.reply))
         for e in entries
     )
-    show(form, (write_suppression(each) for each in entries), _COLUMNS, rows)
+    if form == "json":
+        print_array(write_suppression(each) for each in entries)
+    else:
+        print_pages(_COLUMNS, rows)

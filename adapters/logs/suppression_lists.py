@@ -15,10 +15,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from adapters.logs.records import Record, bare, guarded, records
+from adapters.logs.alike_rows import AlikeRows
+from adapters.logs.records import Record, Row, bare, guarded, rows_and_records
 from policy.address import parse_address
+from policy.alike import Alike, alike
 from policy.attempt import moment
 from policy.contract import ContractError, read_suppression, write_suppression
 from policy.contract.mistake import unknown
@@ -118,7 +120,7 @@ COLUMNS = (
 
 @frozen(kw_only=True)
 class Listed:
-    """What one record of a list comes to: an entry, an error, or why it is passed over."""
+    """What one record of a list comes to: an entry, an error, or why it is passed over; `line` is the record's."""
 
     line: int
     suppression: Suppression | None = None
@@ -134,22 +136,58 @@ def read_list(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterato
         name: the file's, which the entries quote.
         now: the time of records that state none.
     """
+    for line, found in _read(stream, of=of, name=name, now=now):
+        yield found if isinstance(found, Listed) else Listed(line=line, suppression=found.whole)
+
+
+def read_alike(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[Alike | Listed]:
+    """Yield what `read_list` does, with entries as stores take millions of them; `Listed` is then no entry."""
+    return (found for _, found in _read(stream, of=of, name=name, now=now))
+
+
+def _read(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[tuple[int, Alike | Listed]]:
     table = TABLES.get(of)
-    for record in records(stream, inside=table.inside if table else ""):
-        if record.fields is None:
-            yield Listed(line=record.line, error=record.error)
-            continue
-        try:
-            if table is None:
-                document = _document(record.fields) if record.from_csv else dict(record.fields)
-                yield Listed(line=record.line, suppression=read_suppression(document, now=now))
-            else:
-                rule = RuleRef(f"import-{of}", clean(name), record.line)
-                yield _listed(table, record, rule, now)
-        except ContractError as error:
-            yield Listed(line=record.line, error=str(error))
-        except ValueError as error:
-            yield Listed(line=record.line, error=clean(str(error), limit=400))
+    rule = RuleRef(f"import-{of}", clean(name), 0)
+    rows = _short_way(table, now)
+    for each in rows_and_records(stream, inside=table.inside if table else ""):
+        row = each if isinstance(each, Row) else None
+        found = None if row is None else rows.entry(row)
+        if found is None:
+            record = each.record if isinstance(each, Row) else each
+            listed = _listed(table, record, rule, now)
+            if listed.suppression is None:
+                yield record.line, listed
+                continue
+            found = alike(listed.suppression)
+            if row is not None:
+                rows.learn(row, found)
+        yield each.line, found
+
+
+def _short_way(table: Table | None, now: datetime) -> AlikeRows:
+    if table is None:
+        return AlikeRows("address", "since", plain=str, time=lambda text: read_time(text) if text else now)
+    return AlikeRows(
+        _plain(table.address),
+        _plain(table.at),
+        plain=_plain,
+        time=lambda text: min(_time(text, now), now),
+        numbered=True,
+    )
+
+
+def _listed(table: Table | None, record: Record, rule: RuleRef, now: datetime) -> Listed:
+    if record.fields is None:
+        return Listed(line=record.line, error=record.error)
+    try:
+        if table is not None:
+            return _of_provider(table, record, evolve(rule, line=record.line), now)
+        document = _document(record.fields) if record.from_csv else dict(record.fields)
+        return Listed(line=record.line, suppression=read_suppression(document, now=now))
+    except ContractError as error:
+        return Listed(line=record.line, error=str(error))
+    except ValueError as error:
+        return Listed(line=record.line, error=clean(str(error), limit=400))
 
 
 def cells(suppression: Suppression) -> list[str]:
@@ -180,7 +218,7 @@ def _document(fields: Mapping[str, str]) -> dict[str, Any]:
 _RULE_CELLS = {"rule": "id", "rule_file": "file", "rule_line": "line", "rule_edited": "edited"}
 
 
-def _listed(table: Table, record: Record, rule: RuleRef, now: datetime) -> Listed:
+def _of_provider(table: Table, record: Record, rule: RuleRef, now: datetime) -> Listed:
     fields = {_plain(key): value for key, value in (record.fields or {}).items()}
     kind = _kind(table, fields)
     if isinstance(kind, str):

@@ -31,9 +31,12 @@ from adapters.stores.tables import (
     Question,
     Table,
     micros,
+    rows_of,
 )
+from policy.alike import Alike
 from policy.contract.entry import dump, load
 from policy.contract.mistake import ContractError
+from policy.contract.moulded import load_suppression
 from policy.decision import Scope
 from policy.guard import Watch
 from policy.history import (
@@ -115,6 +118,8 @@ class RowUnit(ShelvedUnit):
         self._known: dict[Table[Any], dict[Key, Any]] = {each: {} for each in KEYED}
         self._newest: dict[Pile[Any], dict[str, list[Any]]] = {each: {} for each in PILES}
 
+    young = "SELECT value FROM suppression WHERE since >= ?"  # what bounces made since then is among it
+
     @abstractmethod
     def answers(self, questions: Sequence[Question]) -> list[list[Any]]:
         """Return the rows that each question finds."""
@@ -122,6 +127,11 @@ class RowUnit(ShelvedUnit):
     @abstractmethod
     def write(self, statement: str, *values: str | int) -> None:
         """Run a statement that changes rows."""
+
+    def write_all(self, statement: str, rows: Iterable[Sequence[str | int]]) -> None:
+        """Run a statement for each of the rows."""
+        for each in rows:
+            self.write(statement, *each)
 
     @abstractmethod
     def keep(self, table: Table[_T], key: Key, value: _T) -> None:
@@ -179,9 +189,20 @@ class RowUnit(ShelvedUnit):
     def put_suppression(self, suppression: Suppression) -> None:
         self._put(SUPPRESSION, (suppression.scope.value, suppression.target), suppression)
 
+    def suppressions_of(self, scope: Scope, targets: Sequence[str]) -> Mapping[str, Suppression]:
+        self.settle()
+        questions = [SUPPRESSION.found([(scope.value, each) for each in part]) for part in _parts(targets, ())]
+        rows = (row for lines in self.answers(questions) for row in lines)
+        return {target: self._read(SUPPRESSION.read, text) for _, target, text in rows}
+
+    def put_suppressions(self, entries: Iterable[Alike]) -> None:
+        self.settle()
+        self.write_all(SUPPRESSION.put, rows_of(entries))
+        self.forget(SUPPRESSION)
+
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
         self.settle()
-        (found,) = self.answers([("SELECT value FROM suppression WHERE since >= ?", (micros(since),))])
+        (found,) = self.answers([(self.young, (micros(since),))])
         return [loaded(text, Suppression, self.name) for (text,) in found]
 
     def suspension(self, target: str) -> Suspension | None:
@@ -284,6 +305,10 @@ class RowUnit(ShelvedUnit):
         for (pile, target), lines in zip(wanted, found, strict=True):
             self._newest[pile][target] = [self._read(pile.read, target, *line) for line in lines]
 
+    def forget(self, table: Table[Any]) -> None:
+        """What is known of a table is known no more: many of its rows were written at once."""
+        self._known[table].clear()
+
     def _make_room(self) -> None:
         """A unit may be of any length; what it knows is not."""
         if sum(map(len, self._known.values())) > _ROWS_KNOWN:
@@ -340,7 +365,7 @@ def loaded(text: str, kind: type[_T], name: str) -> _T:
         StoreUnavailable: when it is damaged, or of a version that knows more; `name` is the store's.
     """
     with _readable(name):
-        return load(text, kind)
+        return load(text, kind) if kind is not Suppression else load_suppression(text)  # type: ignore[return-value]
 
 
 @contextmanager

@@ -10,19 +10,21 @@ of `policy.contract.entry`. Every look-up of a unit goes through a primary key o
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adapters.stores.rows import KEYED, LISTS, RowLists, RowUnit, loaded
-from adapters.stores.tables import Key, Question, Table
+from adapters.stores.tables import SUPPRESSION, Key, Question, Table, rows_of
+from policy.alike import Alike
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
 
 PATIENCE = timedelta(seconds=10)  # how long a unit waits for another's lock
+_CACHE = 16_384  # kB; a group of an import fits in, and is written once
 APPLICATION_ID = 0x6D766472  # "mvdr", in the file's header: no other program's database is written to
 
 # Steps from one schema to the next, never changed once they were released; the file's `user_version` counts them.
@@ -61,9 +63,16 @@ CREATE TABLE traffic (target TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWI
 CREATE TABLE learned (domain TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE frozen (provider TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
+    # The guard and `undo` ask for the young entries of bounces only. An index of all entries by time made an import
+    # of millions, in the order of their targets, write a page of it for each; lists sort by themselves.
+    """
+DROP INDEX suppression_in_order;
+CREATE INDEX suppression_of_bounces ON suppression (since) WHERE instr(value, '"source":') = 0;
+""",
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
 
+_NEW_SUPPRESSION = "INSERT INTO suppression (scope, target, since, value) VALUES (?, ?, ?, ?)"
 _FAULTS = {
     sqlite3.SQLITE_NOTADB: "is not an SQLite database",
     sqlite3.SQLITE_CORRUPT: "is damaged",
@@ -166,6 +175,7 @@ class SqliteStore(RowLists):
             connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return the schema's version, 0 for an empty file; StoreUnavailable when we must not touch the file."""
@@ -201,6 +211,10 @@ class SqliteStore(RowLists):
 class _SqliteUnit(RowUnit):
     """A unit over the writing connection; rows of keyed tables are written together, at its end."""
 
+    # What equals its default is left out of a kept value, and a bounce is the default of a source; an unescaped quote
+    # makes it the key and no words. With another condition than its index has, SQLite would read the whole table.
+    young = """SELECT value FROM suppression WHERE since >= ? AND instr(value, '"source":') = 0"""
+
     def __init__(
         self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]], name: str
     ) -> None:
@@ -233,6 +247,29 @@ class _SqliteUnit(RowUnit):
         self.check()
         with self._failing():
             self._connection.execute(statement, values)
+
+    def write_all(self, statement: str, rows: Iterable[Sequence[str | int]]) -> None:
+        self.check()
+        with self._failing():
+            self._connection.executemany(statement, rows)
+
+    def put_new(self, entries: Sequence[Alike]) -> bool:
+        self.settle()
+        with self._failing():
+            self._connection.execute("SAVEPOINT put_new")
+            put = self._all_put(rows_of(entries))
+            if not put:
+                self._connection.execute("ROLLBACK TO put_new")
+            self._connection.execute("RELEASE put_new")
+        self.forget(SUPPRESSION)
+        return put
+
+    def _all_put(self, rows: Iterable[Sequence[str | int]]) -> bool:
+        try:
+            self._connection.executemany(_NEW_SUPPRESSION, rows)
+        except sqlite3.IntegrityError:  # a key is taken
+            return False
+        return True
 
     def keep(self, table: Table[_T], key: Key, value: _T) -> None:
         self.check()

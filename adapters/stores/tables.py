@@ -3,14 +3,16 @@
 SQL of all databases here; places of values are written `?`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
+from policy.alike import Alike
 from policy.contract.entry import dump, load
+from policy.contract.moulded import dumps, load_suppression
 from policy.diagnosis.category import Category
 from policy.guard import Watch
 from policy.history import (
@@ -156,7 +158,13 @@ LEDGER: Table[Entry] = Table(
 )
 PROGRESS = _valued("progress", ("message", "recipient"), Progress)
 SUCCESS: Table[datetime] = Table("success", ("target",), ("at",), lambda at: (micros(at),), moment)
-SUPPRESSION = _since("suppression", ("scope", "target"), Suppression)
+SUPPRESSION: Table[Suppression] = Table(
+    "suppression",
+    ("scope", "target"),
+    ("since", "value"),
+    lambda entry: (micros(entry.since), dump(entry)),
+    load_suppression,
+)
 SUSPENSION = _since("suspension", ("target",), Suspension)
 THROTTLING = _since("throttling", ("target",), Throttling)
 TRAFFIC = _valued("traffic", ("target",), Traffic)
@@ -179,3 +187,12 @@ def _trigger(target: str, rule: str, attempt: str, at: int) -> PastTrigger:
 _REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
 STRIKES = Pile("strike", ("message", "reason", "at"), STRIKES_KEPT, _strike)
 TRIGGERS = Pile("past_trigger", ("rule", "attempt", "at"), TRIGGERS_KEPT, _trigger)
+
+
+def rows_of(entries: Iterable[Alike]) -> Iterator[tuple[str, str, int, str]]:
+    """What the table keeps of entries of a list: scope, target, time, value."""
+    last, at = None, 0
+    for (target, since, _, mould), text in dumps(entries):
+        if since is not last:
+            last, at = since, micros(since)
+        yield mould.scope, target, at, text

@@ -17,7 +17,7 @@ def write_time(value: datetime) -> str:
     >>> write_time(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05Z'
     """
-    return value.astimezone(UTC).isoformat()[: -len("+00:00")] + "Z"
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()[: -len("+00:00")] + "Z"
 
 
 def read_time(text: str) -> datetime:
@@ -26,13 +26,13 @@ def read_time(text: str) -> datetime:
     Raises:
         ValueError: for any other form, for a time that does not exist, and for one without its offset from UTC.
     """
-    shown = clean(text, limit=40)
     if _RFC_3339.fullmatch(text) is None:
+        shown = clean(text, limit=40)
         if _RFC_3339.fullmatch(f"{text}Z"):
             raise ValueError(f"time `{shown}` needs its offset from UTC, such as a final `Z`")
         raise ValueError(f"`{shown}` is not an RFC 3339 time such as 2026-01-02T03:04:05Z")
     try:
         value = datetime.fromisoformat(text.upper())
     except (ValueError, OverflowError):
-        raise ValueError(f"time `{shown}` does not exist") from None
+        raise ValueError(f"time `{clean(text, limit=40)}` does not exist") from None
     return moment(value)

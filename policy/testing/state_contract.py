@@ -3,14 +3,19 @@
 A part of the contract of `policy.testing.store_contract`, which brings the fixtures.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 import attrs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from policy.alike import alike
 from policy.decision import Delivered, NoteForward, OpenGuard, Recovered, Strength, Suspend, Throttle, Trigger
 from policy.forward import ForwardState, UntrustedPath
 from policy.guard import Seen, Watch, watched
-from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Freeze, Learned, Source
+from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Freeze, Learned, Source, Suppression
+from policy.intake import take, take_all
 from policy.ports import Store
 from policy.reply import parse_reply
 from policy.testing.store_lines import (
@@ -22,6 +27,7 @@ from policy.testing.store_lines import (
     PAIR,
     START,
     STREAM,
+    brought,
     commit,
     entry,
     history,
@@ -39,6 +45,29 @@ class StateContract:
     def reopen(self, store: Store) -> Store:
         """Return the store as someone else finds it."""
         return store
+
+    # -- many entries at once ------------------------------------------------------------------------------------
+
+    @given(groups=st.lists(st.lists(brought(), max_size=6), min_size=1, max_size=4))
+    @settings(
+        deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
+    def test_taking_many_at_once_is_taking_them_one_by_one(
+        self, make_store: Callable[[], Store], groups: list[list[Suppression]]
+    ) -> None:
+        now = START + 24 * HOUR
+        store = make_store()
+        one_by_one = []
+        for group in groups:
+            with store.unit() as unit:
+                one_by_one.append([take(unit, each, now) for each in group])
+        expected = list(self.reopen(store).suppressions())
+        store = make_store()
+        at_once = []
+        for group in groups:
+            with store.unit() as unit:
+                at_once.append(take_all(unit, [alike(each) for each in group], now))
+        assert (at_once, list(self.reopen(store).suppressions())) == (one_by_one, expected)
 
     # -- forwards and suspensions ---------------------------------------------------------------------------------
 

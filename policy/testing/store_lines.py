@@ -27,7 +27,7 @@ from policy.decision import (
 )
 from policy.diagnosis.category import Category, Fault
 from policy.forward import UntrustedPath
-from policy.history import Entry, History, HistoryKey, Progress, Source, Suppression
+from policy.history import Entry, EntryState, History, HistoryKey, Progress, Source, Suppression
 from policy.ports import Store
 from policy.reply import parse_reply
 from policy.text import clean
@@ -93,6 +93,26 @@ def suppression(*, target: str = JO, since: datetime = START, source: Source) ->
         since=since,
         expires_at=None,
         source=source,
+    )
+
+
+def brought() -> st.SearchStrategy[Suppression]:
+    """Entries for one of three targets, all alike but for what decides which stays."""
+    return st.builds(
+        lambda target, scope, source, state, strength, hours, expires: evolve(
+            suppression(target=f"{target}#news" if scope is Scope.STREAM else target, source=source, since=START + hours * HOUR),
+            scope=scope,
+            state=state,
+            strength=strength,
+            expires_at=None if expires is None else START + expires * HOUR,
+        ),
+        st.sampled_from([JO, DOMAIN, "\u00e9d@example.org"]),
+        st.sampled_from(Scope),
+        st.sampled_from(Source),
+        st.sampled_from([EntryState.ACTIVE, EntryState.ACTIVE, EntryState.RELEASED]),
+        st.sampled_from(Strength),
+        st.integers(0, 23),
+        st.none() | st.integers(20, 100),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.address import Address, parse_address, parse_domain
+from policy.address import Address, parse_address, parse_domain, plain_key
 from policy.testing import replies, values
 
 
@@ -112,3 +112,34 @@ def test_by_the_letter_dots_stand_between_letters_only(text: str) -> None:
 def test_a_domain_reads_itself(name: str) -> None:
     assert parse_domain(name) == name
     assert parse_domain(name.upper()) == name
+
+
+@given(text=st.one_of(st.text(), values.addresses().map(str), st.from_regex(r"[A-Za-z.<'K]{1,66}@[a-zA-Z.\-_]{1,260}")))
+def test_the_short_way_to_a_key_gives_the_key_or_nothing(text: str) -> None:
+    key = plain_key(text)
+    assert key is None or key == parse_address(text).key
+
+
+@pytest.mark.parametrize("text", ["Jo.Doe+x@Example.ORG", "o'hara@a-b.example", "a..b@x_y.example", "1@2"])
+def test_usual_addresses_have_the_short_way(text: str) -> None:
+    assert plain_key(text) == parse_address(text).key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jo",
+        "<jo@x.example>",
+        '"a b"@x.example',
+        "jo@x.example.",
+        "jo@[192.0.2.1]",
+        "jo@-x.example",
+        "\u212ao@x.example",
+        f"{'a' * 65}@x.example",
+        f"a@{'a' * 64}.example",
+        f"a@{'a.' * 127}aa",
+        "jo@x.example\n",
+    ],
+)
+def test_all_else_goes_the_long_way(text: str) -> None:
+    assert plain_key(text) is None

@@ -11,6 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.logs.alike_rows import AlikeRows
 from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_list
 from policy.contract import write_suppression
 from policy.decision import Scope, Strength
@@ -240,3 +241,45 @@ def test_the_edge_of_times_is_no_exception() -> None:
         (listed,) = read([{"email": "a@x.example", "created": text}], "sendgrid-unsubscribes")
         assert bool(listed.error) is not (listed.suppression is not None)
     assert timedelta(0) <= NOW - entries([{"email": "a@x.example", "created": "0"}], "sendgrid-unsubscribes")[0].since
+
+
+CELLS = {
+    "address": [
+        "a@x.example",
+        "B.c@X.example",
+        " a@x.example",
+        "x.example",
+        "'=a@x.example",
+        "",
+        '"q r"@x.example',
+        "@",
+    ],
+    "email": ["a@x.example", "B.c@X.example", " a@x.example ", "<a@x.example>", "x.example", ""],
+    "since": ["2021-04-20T13:51:35Z", "2021-04-20T13:51:35.5+02:00", "2999-01-01T00:00:00Z", "", " ", "soon"],
+    "created": ["1618926695", "2021-04-20", "2999-01-01", "", "soon"],
+    "scope": ["", "address", "domain"],
+    "reason": ["", "bad-mailbox", "550 no"],
+    "status": ["5.1.1", "4.2.2", ""],
+    "rule_line": ["", "7", "x"],
+    "rule": ["", "r"],
+}
+
+
+@given(st.data(), st.sampled_from([OURS, "sendgrid-bounces", "sendgrid-unsubscribes"]))
+def test_the_short_way_with_rows_gives_what_the_long_way_does(data: st.DataObject, of: str) -> None:
+    names = [*data.draw(st.lists(st.sampled_from(sorted(CELLS)), max_size=4)), "address" if of == OURS else "email"]
+    rows = data.draw(st.lists(st.tuples(*(st.sampled_from(CELLS[name]) for name in names)), max_size=8))
+    file = io.StringIO()
+    csv.writer(file).writerows([names, *rows])
+    short = read(file.getvalue(), of)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(AlikeRows, "entry", lambda *_: None)
+        assert read(file.getvalue(), of) == short
+
+
+def test_a_guard_against_formulas_is_taken_away_in_the_short_way_too() -> None:
+    assert [each.target for each in entries("address\na@x.example\n'=b@x.example\n'c@x.example\n", OURS)] == [
+        "a@x.example",
+        "=b@x.example",
+        "'c@x.example",
+    ]

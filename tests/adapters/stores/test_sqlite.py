@@ -19,9 +19,12 @@ import pytest
 
 from adapters.stores import StoreUrlError, open_store
 from adapters.stores.sqlite import SCHEMA_VERSION, SqliteStore
+from policy.alike import alike
+from policy.history import Source
+from policy.intake import take_all
 from policy.ports import Store, StoreUnavailable
 from policy.testing.store_contract import MakeStore, StoreContract
-from policy.testing.store_lines import JO, KEY, commit, entry, history, strike, suppress
+from policy.testing.store_lines import JO, KEY, START, commit, entry, history, strike, suppress, suppression
 
 TIMEOUT = 30  # seconds that any wait in here may last at most
 
@@ -305,6 +308,8 @@ def test_every_look_up_goes_through_an_index(path: Path) -> None:
         unit.recorded("a", JO)
         unit.history(KEY)
         unit.foresee([("b", JO), ("c", JO)], [attrs.evolve(KEY, message=each) for each in ("n", "o")])
+        unit.undo(since=START, provider=None, rule=None, now=START)
+        take_all(unit, [alike(suppression(source=Source.MANUAL))], START)
         store._writer.set_trace_callback(None)
     queries = [
         *(each for each in asked if each.startswith("SELECT")),
