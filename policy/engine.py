@@ -30,6 +30,14 @@ class AttemptConflict(ValueError):
     """The same attempt id and recipient came with other content than before."""
 
 
+@frozen
+class Kept:
+    """A decision that is in the ledger; `known`: it was there before, and nothing was done again."""
+
+    decision: Decision
+    known: bool
+
+
 class Verdict(Enum):
     """What `plan` says of a delivery."""
 
@@ -99,6 +107,10 @@ class Engine:
         Returns:
             One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
         """
+        return [each.decision if isinstance(each, Kept) else each for each in self.keep_all(attempts, now=now)]
+
+    def keep_all(self, attempts: Iterable[Attempt], *, now: datetime) -> list[Kept | AttemptConflict]:
+        """As `observe_all`, and tell what was known already: for those who count and log."""
         policy, now = in_force(self.policy), moment(now)
         with self.store.unit() as unit:
             return [_observe(policy, unit, _timed(attempt, now)) for attempt in attempts]
@@ -157,7 +169,7 @@ def _timed(attempt: Attempt, now: datetime) -> Attempt:
     return attempt if attempt.at is not None else evolve(attempt, at=now)
 
 
-def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | AttemptConflict:
+def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Kept | AttemptConflict:
     now = attempt.at
     if now is None:
         raise ValueError("an attempt is observed at a time")
@@ -167,12 +179,12 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt) -> Decision | Attempt
         if known.attempt.fingerprint != attempt.fingerprint:
             message = f"attempt `{attempt.identity}` to `{recipient}` is known with other content"
             return AttemptConflict(message)
-        return known.decision
+        return Kept(known.decision, known=True)
     entry, watches = recorded(policy, attempt, unit.history(history_key(policy, attempt)), now)
     unit.commit(entry)
     for watch in watches:
         unit.watch(watch)
-    return entry.decision
+    return Kept(entry.decision, known=False)
 
 
 def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> tuple[Entry, tuple[Watch, ...]]:

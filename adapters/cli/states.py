@@ -8,7 +8,18 @@ from typing import Any
 import click
 from attrs import evolve, frozen
 
-from adapters.cli.common import FINDINGS, clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.common import (
+    FINDINGS,
+    clock,
+    format_option,
+    now_option,
+    rules_option,
+    safe,
+    store_option,
+    the_policy,
+    the_store,
+)
+from adapters.cli.counting import states_of
 from adapters.cli.listing import show
 from policy.contract import write_suspension, write_watch
 from policy.guard import Watch, standing
@@ -118,6 +129,33 @@ def close_guard(key: str, store_url: str, form: str) -> None:
         if watch.is_open:
             unit.watch(evolve(watch, open_since=None, failing=(), probes=()))
     _tell(form, key, watch.is_open, "closed", "is not open")
+
+
+@states_group.command(
+    "metrics",
+    epilog="\b\nExample:\n  mailverdict states metrics > states.prom.new && mv states.prom.new states.prom",
+)
+@now_option
+@store_option
+@rules_option
+@format_option
+def metrics_of_states(now: datetime | None, store_url: str, rules: tuple[str, ...], form: str) -> None:
+    """Print what binds now for Prometheus: open guards, suspensions, and suppressions by scope, strength and source.
+
+    The whole suppression list is read. Providers are called as the rules call them.
+    """
+    states = states_of(the_policy(rules))
+    from adapters.metrics import text
+
+    with the_store(store_url, must_exist=True) as store:
+        states.look(store, clock(now), suppressions=True)
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        samples = (each for family in states.collect() for each in family.samples)
+        print_json([{"metric": each.name, "labels": each.labels, "value": each.value} for each in samples])
+    else:
+        click.echo(text(states), nl=False)
 
 
 def _tell(form: str, target: str, done: bool, did: str, did_not: str) -> None:
