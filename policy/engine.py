@@ -36,6 +36,14 @@ class AttemptConflict(ValueError):
     """The same attempt id and recipient came with other content than before."""
 
 
+@frozen
+class Kept:
+    """A decision that is in the ledger; `known`: it was there before, and nothing was done again."""
+
+    decision: Decision
+    known: bool
+
+
 @define
 class Engine:
     """A policy over a store.
@@ -68,8 +76,12 @@ class Engine:
         Returns:
             One value an attempt, in order: a conflict leaves what was known as it is and does not hinder the others.
         """
+        return [each.decision if isinstance(each, Kept) else each for each in self.keep_all(attempts, now=now)]
+
+    def keep_all(self, attempts: Iterable[Attempt], *, now: datetime) -> list[Kept | AttemptConflict]:
+        """As `observe_all`, and tell what was known already: for those who count and log."""
         policy, now = in_force(self.policy), moment(now)
-        observed: list[Decision | AttemptConflict] = []
+        observed: list[Kept | AttemptConflict] = []
         timed = (_timed(each, now) for each in attempts)
         with self.store.unit() as unit:
             while group := list(islice(timed, _FORESEEN)):
@@ -146,7 +158,7 @@ def _ledger_key(attempt: Attempt) -> tuple[str, str]:
     return attempt.identity, attempt.recipient.key if attempt.recipient else ""
 
 
-def _observe(policy: Policy, unit: Unit, attempt: Attempt, key: HistoryKey) -> Decision | AttemptConflict:
+def _observe(policy: Policy, unit: Unit, attempt: Attempt, key: HistoryKey) -> Kept | AttemptConflict:
     now = attempt.at
     if now is None:
         raise ValueError("an attempt is observed at a time")
@@ -155,19 +167,19 @@ def _observe(policy: Policy, unit: Unit, attempt: Attempt, key: HistoryKey) -> D
         if known.attempt.fingerprint != attempt.fingerprint:
             message = f"attempt `{known.attempt_id}` to `{known.recipient}` is known with other content"
             return AttemptConflict(message)
-        return known.decision
+        return Kept(known.decision, known=True)
     provider = policy.provider_of(attempt)
     if provider is None and attempt.recipient is not None:  # what came before it may have taught it
         learned = learned_provider(policy, unit, attempt.recipient.domain, now)
         key = key if learned is None else history_key(policy, attempt, learned)
-    kept = recorded(policy, attempt, unit.history(key), now)
-    unit.commit(kept.entry)
+    new = recorded(policy, attempt, unit.history(key), now)
+    unit.commit(new.entry)
     _learn(policy, unit, attempt, provider, now)
-    for watch in kept.watches:
+    for watch in new.watches:
         unit.watch(watch)
-    for traffic in kept.traffics:
+    for traffic in new.traffics:
         unit.count(traffic)
-    return kept.entry.decision
+    return Kept(new.entry.decision, known=False)
 
 
 @frozen

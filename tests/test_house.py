@@ -29,6 +29,7 @@ HOMES = {
     "ahocorasick": "policy/matching.py",
     "hypothesis": "policy/testing/",
     "pytest": "policy/testing/",
+    "prometheus_client": "adapters/metrics.py",
 }
 ASSEMBLERS = ("cli", "service")  # kinds of adapters that put the others together
 
@@ -72,6 +73,7 @@ HEAVY = frozenset(
         "http.client",
         "http.server",
         "hypothesis",
+        "prometheus_client",
         "psycopg",
         "pytest",
         "rich",

@@ -95,6 +95,10 @@ class _Lazy(click.Group):
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())
             what = f"`{error.filename}` cannot be used" if error.filename else "the output cannot be written"
             fail(UNAVAILABLE, f"{what}: {error.strerror or error}")
+        except MemoryError:
+            from adapters.cli.common import UNAVAILABLE, fail
+
+            fail(UNAVAILABLE, "out of memory; what was not answered may be sent again")
 
 
 def _version() -> str:

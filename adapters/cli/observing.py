@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 
 import click
@@ -19,13 +20,15 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
+from adapters.cli.counting import MetricsFile, metrics_option
 from adapters.cli.lines import Line, groups_of
 from adapters.cli.show import print_json_lines
-from adapters.journal import Journal, journal, verbose_option
+from adapters.journal import Journal, journal, log_addresses_option, verbose_option
 from adapters.reload import Refused, Reloaded, RulesWatcher
-from policy import Attempt, AttemptConflict, Engine
+from policy import Attempt, AttemptConflict, Engine, Policy
 from policy.contract import ContractError, read_attempt, write_decision
-from policy.holder import PolicyHolder
+from policy.engine import Kept
+from policy.holder import PolicyHolder, in_force
 
 
 @click.command(
@@ -48,7 +51,9 @@ Examples:
     help="Take up changed rules while it runs: each second, and on SIGHUP at once, the files are looked at before the "
     "next lines are decided. Rules with mistakes are refused, and the last good ones stay in force.",
 )
+@metrics_option
 @verbose_option
+@log_addresses_option
 @click.option(
     "--format",
     type=click.Choice(["text", "json"]),
@@ -56,25 +61,35 @@ Examples:
     expose_value=False,
     help="Taken as everywhere; the answers are JSON lines in either format.",
 )
-def observe_command(
-    batch: str, now: datetime | None, store_url: str, rules: tuple[str, ...], reload: bool, verbose: bool
+def observe_command(  # noqa: PLR0913, PLR0917 - one argument an option
+    batch: str,
+    now: datetime | None,
+    store_url: str,
+    rules: tuple[str, ...],
+    reload: bool,
+    metrics_path: str | None,
+    verbose: bool,
+    log_addresses: bool,
 ) -> None:
     """Decide each attempt, record it with its effects, and print the decision: a JSON line for each line.
 
     An attempt that is known already, by its attempt_id and recipient, gets the decision that was made then.
     """
-    log = journal(verbose)
+    log = journal(verbose, log_addresses)
     holder = PolicyHolder(the_policy(rules))
     watcher = _watcher(rules, holder, log) if reload else None
+    metrics = MetricsFile(metrics_path, holder.current, now)
     bad = 0
-    with the_store(store_url) as store, watcher.on_hangup() if watcher else nullcontext():
+    hangup = watcher.on_hangup() if watcher else nullcontext()
+    with the_store(store_url) as store, metrics.store_failures(store), hangup:
         engine = Engine(holder, store)
         for group in groups_of(batch):
             if watcher:
-                _tell(watcher.poll(), verbose)
-            answers = _observe(engine, group, clock(now), log)
+                _tell(watcher.poll(), log)
+            answers = _observe(engine, group, clock(now), log, metrics)
             bad += sum("error" in answer for answer in answers)
             print_json_lines(answers)
+            metrics.write(store)
     if bad:
         click.echo(f"mailverdict: {bad} bad line{'s' if bad > 1 else ''}", err=True)
         sys.exit(FINDINGS)
@@ -87,9 +102,9 @@ def _watcher(rules: tuple[str, ...], holder: PolicyHolder, log: Journal) -> Rule
     return RulesWatcher(files, holder, log=log.log)
 
 
-def _tell(news: Reloaded | Refused | None, verbose: bool) -> None:
+def _tell(news: Reloaded | Refused | None, log: Journal) -> None:
     """Say on standard error what came of changed rules, unless the log has it."""
-    if verbose or news is None:
+    if log.log is not None or news is None:
         return
     if isinstance(news, Reloaded):
         click.echo(f"mailverdict: rules are reloaded, version {news.policy_version}", err=True)
@@ -99,8 +114,11 @@ def _tell(news: Reloaded | Refused | None, verbose: bool) -> None:
     click.echo(f"mailverdict: changed rules are refused, version {news.policy_version} stays in force", err=True)
 
 
-def _observe(engine: Engine, group: list[Line], now: datetime, log: Any) -> list[dict[str, Any]]:
+def _observe(
+    engine: Engine, group: list[Line], now: datetime, log: Journal, metrics: MetricsFile
+) -> list[dict[str, Any]]:
     """Observe a group in one store transaction; each line has its answer in its place."""
+    start, policy = perf_counter(), in_force(engine.policy)
     answers: list[dict[str, Any] | None] = []
     attempts: list[Attempt] = []
     for line in group:
@@ -110,19 +128,23 @@ def _observe(engine: Engine, group: list[Line], now: datetime, log: Any) -> list
                 attempts.append(_named(read_attempt(line.document)))
             except ContractError as mistake:
                 error = str(mistake)
+        if error is not None:
+            metrics.refused("bad")
         answers.append(None if error is None else line.complaint(error))
-    observed = iter(zip(attempts, engine.observe_all(attempts, now=now), strict=True))
+    kept = engine.keep_all(attempts, now=now)
+    metrics.kept(policy, attempts, kept, perf_counter() - start)
+    told = iter(zip(attempts, kept, strict=True))
     return [
-        _answer(line, *next(observed), log) if answer is None else answer
+        _answer(line, *next(told), log, policy) if answer is None else answer
         for line, answer in zip(group, answers, strict=True)
     ]
 
 
-def _answer(line: Line, attempt: Attempt, observed: Any, log: Any) -> dict[str, Any]:
-    if isinstance(observed, AttemptConflict):
-        return line.complaint(str(observed))
-    log.decided(attempt, observed)
-    return {"id": line.id, **write_decision(observed)}
+def _answer(line: Line, attempt: Attempt, kept: Kept | AttemptConflict, log: Journal, policy: Policy) -> dict[str, Any]:
+    if isinstance(kept, AttemptConflict):
+        return line.complaint(str(kept))
+    log.decided(attempt, kept.decision, provider=policy.provider_of(attempt), known=kept.known)
+    return {"id": line.id, **write_decision(kept.decision)}
 
 
 def _named(attempt: Attempt) -> Attempt:

@@ -20,7 +20,7 @@ from adapters.cli.common import (
 )
 from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
-from adapters.journal import journal, verbose_option
+from adapters.journal import journal, log_addresses_option, verbose_option
 from adapters.mailers.smtplib import SmtplibMailer, Tls
 from policy import NULL_SENDER, Attempt, Command, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
 from policy.attempt import ident
@@ -61,6 +61,7 @@ Examples:
 @store_option
 @rules_option
 @verbose_option
+@log_addresses_option
 @format_option
 def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     server: str,
@@ -76,6 +77,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     store_url: str,
     rules: tuple[str, ...],
     verbose: bool,
+    log_addresses: bool,
     form: str,
 ) -> None:
     """Send the message in FILE (standard input by default) to each recipient that may be sent to now.
@@ -92,7 +94,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     )
     mailer = _mailer(server, user, timeout, Tls.STARTTLS if starttls else Tls.NONE)
     policy = the_policy(rules)
-    log = journal(verbose)
+    log = journal(verbose, log_addresses)
     verdicts = frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])})
     attempt_id = f"cli-{uuid.uuid4()}"
     with the_store(store_url) as store:
@@ -100,7 +102,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
         sent = send(engine, mailer, envelope, now=datetime.now(UTC), attempt_id=attempt_id, verdicts=verdicts)
     for each in sent:
         if each.attempt is not None and each.decision is not None:
-            log.decided(each.attempt, each.decision)
+            log.decided(each.attempt, each.decision, provider=policy.provider_of(each.attempt))
     if form == "json":
         from adapters.cli.show import print_json
 

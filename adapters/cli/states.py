@@ -8,7 +8,18 @@ from typing import Any
 import click
 from attrs import evolve, frozen
 
-from adapters.cli.common import FINDINGS, clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.common import (
+    FINDINGS,
+    clock,
+    format_option,
+    now_option,
+    rules_option,
+    safe,
+    store_option,
+    the_policy,
+    the_store,
+)
+from adapters.cli.counting import states_of
 from adapters.cli.listing import show
 from policy.attempt import NAME_LIMIT
 from policy.contract import write_freeze, write_suspension, write_throttling, write_watch
@@ -190,6 +201,33 @@ def lift(provider: str, store_url: str, form: str) -> None:
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
         lifted = unit.lift(clean(provider, limit=NAME_LIMIT))
     _tell(form, provider or "all mail", lifted is not None, "lifted", "is not frozen")
+
+
+@states_group.command(
+    "metrics",
+    epilog="\b\nExample:\n  mailverdict states metrics > states.prom.new && mv states.prom.new states.prom",
+)
+@now_option
+@store_option
+@rules_option
+@format_option
+def metrics_of_states(now: datetime | None, store_url: str, rules: tuple[str, ...], form: str) -> None:
+    """Print what binds now for Prometheus: open guards, suspensions, and suppressions by scope, strength and source.
+
+    The whole suppression list is read. Providers are called as the rules call them.
+    """
+    states = states_of(the_policy(rules))
+    from adapters.metrics import text
+
+    with the_store(store_url, must_exist=True) as store:
+        states.look(store, clock(now), suppressions=True)
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        samples = (each for family in states.collect() for each in family.samples)
+        print_json([{"metric": each.name, "labels": each.labels, "value": each.value} for each in samples])
+    else:
+        click.echo(text(states), nl=False)
 
 
 def _tell(form: str, target: str, done: bool, did: str, did_not: str) -> None:

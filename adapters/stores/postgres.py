@@ -8,8 +8,7 @@ on a connection of its own.
 
 When the connection is lost at COMMIT, the server is asked what became of the transaction: a unit that ends without an
 error is kept, one that raises is not, and only when nobody can be asked does the message say that it is not known.
-After any fault the connection is given up, and the next unit makes a new one. Connections do not survive a fork: open
-the store in the child.
+After any fault the connection is given up, and the next unit makes a new one; so it is before a fork, for both sides.
 """
 
 import threading
@@ -21,6 +20,7 @@ from typing import TypeVar
 
 import psycopg
 
+from adapters.stores.forks import LetsGo, lets_go
 from adapters.stores.postgres_link import Link, Silent, fault, parse_place
 from adapters.stores.postgres_schema import known, lock, prepare
 from adapters.stores.postgres_unit import PostgresUnit
@@ -34,7 +34,7 @@ IDLE = timedelta(minutes=1)  # after which the server ends a unit that asks noth
 _FETCHED = 1000  # rows of a list that are in memory at once
 
 
-class PostgresStore(RowLists):
+class PostgresStore(RowLists, LetsGo):
     """A `policy.ports.Store` in the database that `url` names; it is reached, and our schema made, at the first use.
 
     Args:
@@ -54,6 +54,7 @@ class PostgresStore(RowLists):
         self._writer: Link | None = None
         self._open = False  # a unit of this store is open, in the thread that holds the lock
         self._closed = False
+        lets_go(self)
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
@@ -92,7 +93,7 @@ class PostgresStore(RowLists):
         except StoreUnavailable as failure:
             if not (link.closed or isinstance(failure.__cause__, Silent)):
                 raise  # the server says that it did not commit
-            self._give_up()
+            self.let_go()
             if not self._was_kept(unit.transaction):
                 raise
         else:
@@ -107,7 +108,7 @@ class PostgresStore(RowLists):
                 return
         except psycopg.Error:
             pass  # the error that led here is the one to tell
-        self._give_up()
+        self.let_go()
 
     def _was_kept(self, transaction: str | None) -> bool:
         """Ask what became of a transaction whose COMMIT was not answered; False: nothing of it was kept."""
@@ -131,7 +132,7 @@ class PostgresStore(RowLists):
         """Let go of the connection; a second call does nothing."""
         with self._lock:
             self._closed = True
-            self._give_up()
+            self.let_go()
 
     def listed(self, kind: type[_T]) -> Iterator[_T]:
         with self._faults(), closing(self._ready()) as link:
@@ -172,7 +173,7 @@ class PostgresStore(RowLists):
             if read_only == "on":
                 raise psycopg.errors.ReadOnlySqlTransaction
         except BaseException:
-            self._give_up()
+            self.let_go()
             raise
         return link
 
@@ -200,7 +201,7 @@ class PostgresStore(RowLists):
         link.patience = 3 * self._patience
         return link
 
-    def _give_up(self) -> None:
+    def let_go(self) -> None:
         link, self._writer = self._writer, None
         if link is not None:
             link.close()

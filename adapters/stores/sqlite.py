@@ -2,12 +2,15 @@
 
 WAL, so that lists never wait for a unit; `synchronous=FULL`, so that what was committed survives a power cut. A unit is
 one `BEGIN IMMEDIATE` transaction on the store's one writing connection; each list reads a snapshot on a connection of
-its own. Connections do not survive a fork: open the store in the child.
+its own. Before a fork the store lets go of its file, and both sides open it again. A file that is moved, deleted or
+emptied while it is open is noticed: nobody would find what is kept in it.
 
 Rows hold what is looked up or sorted by in columns (times as microseconds since 1970) and the value itself as the JSON
 of `policy.contract.entry`. Every look-up of a unit goes through a primary key or an index, however many rows there are.
 """
 
+import errno
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from adapters.stores.forks import LetsGo, lets_go
 from adapters.stores.rows import KEYED, LISTS, RowLists, RowUnit, loaded
 from adapters.stores.tables import SUPPRESSION, Key, Question, Table, rows_of
 from policy.alike import Alike
@@ -73,6 +77,8 @@ CREATE INDEX suppression_of_bounces ON suppression (since) WHERE instr(value, '"
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 _NEW_SUPPRESSION = "INSERT INTO suppression (scope, target, since, value) VALUES (?, ?, ?, ?)"
+_DOUBT = ": whether the last unit is kept is not known"
+
 _FAULTS = {
     sqlite3.SQLITE_NOTADB: "is not an SQLite database",
     sqlite3.SQLITE_CORRUPT: "is damaged",
@@ -82,7 +88,7 @@ _FAULTS = {
 }
 
 
-class SqliteStore(RowLists):
+class SqliteStore(RowLists, LetsGo):
     """A `policy.ports.Store` in the file `path`; the file is opened, and made, at the first use.
 
     Args:
@@ -93,12 +99,15 @@ class SqliteStore(RowLists):
     def __init__(self, path: Path, *, must_exist: bool = False, patience: timedelta = PATIENCE) -> None:
         self._name = str(path)
         self._path = path.absolute()  # the same file after a change of directory
+        self._log = self._path.with_name(f"{self._path.name}-wal")  # holds what was committed last
         self._mode = "rw" if must_exist else "rwc"
         self._patience = patience.total_seconds()
         self._lock = threading.RLock()
         self._writer: sqlite3.Connection | None = None
         self._open = False  # a unit of this store is open, in the thread that holds the lock
         self._closed = False
+        self._file: tuple[int, int] | None = None  # which one it is; None: not opened yet
+        lets_go(self)
         if must_exist and not path.exists():
             raise StoreUnavailable(f"no such store: `{self._name}`")
 
@@ -111,7 +120,10 @@ class SqliteStore(RowLists):
             if self._open:
                 raise RuntimeError("a unit of this store is open in this thread")
             with self._faults():
-                self._writer = self._writer or self._connection()
+                if self._writer is None:
+                    self._writer = self._connection()
+                else:
+                    self._check_file()
                 self._writer.execute("BEGIN IMMEDIATE")
             self._open = True
             try:
@@ -124,8 +136,13 @@ class SqliteStore(RowLists):
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[Unit]:
         unit = _SqliteUnit(connection, self._faults, self._name)
         try:
+            (((version,),),) = unit.answers([("PRAGMA user_version", ())])
+            self._known(version)  # a newer program may have come since we connected
+            self._check_log()
             yield unit
             unit.commit_all()
+            self._check_file()
+            self._check_log()
         finally:
             unit.over = True
             # After some faults SQLite has rolled back by itself, and there is nothing left to do.
@@ -137,9 +154,12 @@ class SqliteStore(RowLists):
         """Let go of the file; a second call does nothing."""
         with self._lock:
             self._closed = True
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+            self.let_go()
+
+    def let_go(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def listed(self, kind: type[_T]) -> Iterator[_T]:
         with self._faults(), closing(self._connection()) as connection:
@@ -150,6 +170,8 @@ class SqliteStore(RowLists):
         """Return a new connection to a file that holds our schema, which is made where there is nothing yet."""
         if self._closed:
             raise StoreUnavailable(f"store `{self._name}` is closed")
+        if self._file is not None:
+            self._check_file()
         connection = sqlite3.connect(
             f"{self._path.as_uri()}?mode={self._mode}",
             uri=True,
@@ -159,10 +181,27 @@ class SqliteStore(RowLists):
         )
         try:
             self._prepare(connection)
+            found = self._path.stat()
         except BaseException:
             connection.close()
             raise
+        self._file = self._file or (found.st_dev, found.st_ino)
         return connection
+
+    def _check_file(self) -> None:
+        """StoreUnavailable when the path does not lead to the file that was opened first, or the file was emptied."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            raise StoreUnavailable(f"store `{self._name}` was moved, deleted or replaced while it was open{_DOUBT}")
+        if found.st_size == 0:
+            raise StoreUnavailable(f"store `{self._name}` was emptied while it was open{_DOUBT}")
+
+    def _check_log(self) -> None:
+        if not self._log.exists():
+            raise StoreUnavailable(f"store `{self._name}` lost its `{self._log.name}` while it was open{_DOUBT}")
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) != SCHEMA_VERSION:
@@ -184,16 +223,21 @@ class SqliteStore(RowLists):
         ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
         if application != APPLICATION_ID and (application, version, tables) != (0, 0, 0):
             raise StoreUnavailable(f"`{self._name}` is no store: it is another program's database")
+        return self._known(version)
+
+    def _known(self, version: int) -> int:
         if version > SCHEMA_VERSION:
             newer = f"has schema {version} of a newer mailverdict; this one reads up to {SCHEMA_VERSION}"
             raise StoreUnavailable(f"store `{self._name}` {newer}")
-        return int(version)
+        return version
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
         """Turn what the medium does to us into StoreUnavailable with one line."""
         try:
             yield
+        except FileNotFoundError as error:
+            raise StoreUnavailable(f"store `{self._name}` was deleted while it was opened") from error
         except sqlite3.Error as error:
             raise StoreUnavailable(f"store `{self._name}` {self._fault(error)}") from error
 
@@ -203,9 +247,19 @@ class SqliteStore(RowLists):
             return _FAULTS.get(code, f"failed: {error}")
         if self._path.is_dir():
             return "cannot be opened: it is a directory"
+        if self._open_error() in (errno.EMFILE, errno.ENFILE):
+            return "cannot be opened: too many files are open"
         if not self._path.parent.is_dir():
             return f"cannot be opened: there is no directory `{self._path.parent}`"
         return "cannot be opened: may this user read and write it and its directory?"
+
+    def _open_error(self) -> int | None:
+        """Try what SQLite could not do, which says only that it could not."""
+        try:
+            os.close(os.open(self._path.parent, os.O_RDONLY))
+        except OSError as error:
+            return error.errno
+        return None
 
 
 class _SqliteUnit(RowUnit):

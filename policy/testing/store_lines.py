@@ -100,7 +100,9 @@ def brought() -> st.SearchStrategy[Suppression]:
     """Entries for one of three targets, all alike but for what decides which stays."""
     return st.builds(
         lambda target, scope, source, state, strength, hours, expires: evolve(
-            suppression(target=f"{target}#news" if scope is Scope.STREAM else target, source=source, since=START + hours * HOUR),
+            suppression(
+                target=f"{target}#news" if scope is Scope.STREAM else target, source=source, since=START + hours * HOUR
+            ),
             scope=scope,
             state=state,
             strength=strength,
