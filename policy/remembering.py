@@ -30,6 +30,7 @@ from policy.history import (
     Suspension,
 )
 from policy.reply import Reply
+from policy.retention import Attic, Old, Pruned, prune
 from policy.text import TEXT_LIMIT, SafeText, clean
 
 _STRENGTHS = (Strength.WEAK, Strength.STRONG, Strength.PERMANENT)  # weakest first
@@ -294,7 +295,7 @@ def _words(attempt: Attempt, *, codes: tuple[int, ...] = ()) -> SafeText:
     return clean(str(meant) if isinstance(meant, Reply) else meant.value, limit=TEXT_LIMIT)
 
 
-class ShelvedUnit(Shelf, Protocol):
+class ShelvedUnit(Shelf, Attic, Protocol):
     """The methods of `policy.ports.Unit`, for a unit that is its own shelf."""
 
     def history(self, key: HistoryKey) -> History:
@@ -317,3 +318,6 @@ class ShelvedUnit(Shelf, Protocol):
 
     def judge(self, address: str, path: str, state: ForwardState) -> bool:
         return judge(self, address, path, state)
+
+    def prune(self, kind: type[Old], *, before: datetime, after: Old | None, count: int) -> Pruned:
+        return prune(self, kind, before=before, after=after, count=count)

@@ -16,7 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.stores.rows import LISTS, RowLists, RowUnit, loaded
+from adapters.stores.cells import loaded
+from adapters.stores.facts import StoreFacts, row_facts
+from adapters.stores.rows import LISTS, RowLists, RowUnit
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
@@ -52,6 +54,17 @@ CREATE TABLE past_trigger (target TEXT, rule TEXT, attempt TEXT, at INTEGER NOT 
     PRIMARY KEY (target, rule, attempt)) WITHOUT ROWID;
 CREATE INDEX trigger_in_order ON past_trigger (target, at, rule, attempt);
 CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
+    # The ledger by recipient, domain and message. The columns are reckoned when they are read, so that rows of before
+    # need no rewriting: the domain is what follows the last `@`; of a value that is damaged there is no message.
+    """
+ALTER TABLE ledger ADD COLUMN domain TEXT GENERATED ALWAYS AS
+    (substr(recipient, length(rtrim(recipient, replace(recipient, '@', ''))) + 1)) VIRTUAL;
+ALTER TABLE ledger ADD COLUMN message TEXT GENERATED ALWAYS AS
+    (CASE WHEN json_valid(value) THEN json_extract(value, '$.progress.message') END) VIRTUAL;
+CREATE INDEX ledger_of_recipient ON ledger (recipient, at);
+CREATE INDEX ledger_of_domain ON ledger (domain, at);
+CREATE INDEX ledger_of_message ON ledger (message, at);
 """,
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -124,28 +137,67 @@ class SqliteStore(RowLists):
                 self._writer.close()
                 self._writer = None
 
-    def listed(self, kind: type[_T]) -> Iterator[_T]:
+    def listed(self, kind: type[_T], query: str = "", *values: str | int) -> Iterator[_T]:
         with self._faults(), closing(self._connection()) as connection:
-            for (text,) in connection.execute(LISTS[kind]):
+            for (text,) in connection.execute(query or LISTS[kind], values):
                 yield loaded(text, kind, self._name)
+
+    def schema(self) -> int:
+        """Return the version of the schema that the file has, and leave it so; 0 where there is none yet."""
+        with self._faults(), closing(self._linked()) as connection:
+            return self._version(connection)
+
+    def facts(self) -> StoreFacts:
+        """Say how much is kept, and leave the schema as it is."""
+        with self._faults(), closing(self._linked()) as connection:
+            connection.execute("BEGIN")
+            version = self._version(connection)
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            files = [Path(f"{self._path}{end}") for end in ("", "-wal")]
+            return row_facts(
+                lambda query: connection.execute(query).fetchone()[0],
+                tables,
+                kind="sqlite",
+                name=self._name,
+                schema=version,
+                current=SCHEMA_VERSION,
+                size=sum(each.stat().st_size for each in files if each.exists()),
+            )
+
+    def backup(self, target: Path, *, force: bool = False) -> int:
+        """Copy what is committed now into the file `target`, while others go on writing; return its size in bytes.
+
+        Raises:
+            BackupRefused: when there is a file of that name, unless `force`, and always when it is in use.
+            StoreUnavailable: when it cannot be written, or the copy is found damaged; there is none then.
+        """
+        from adapters.stores.backup import copy
+
+        with self._faults(), closing(self._linked()) as connection:
+            self._version(connection)
+            return copy(connection, self._path, target, force=force)
 
     def _connection(self) -> sqlite3.Connection:
         """Return a new connection to a file that holds our schema, which is made where there is nothing yet."""
-        if self._closed:
-            raise StoreUnavailable(f"store `{self._name}` is closed")
-        connection = sqlite3.connect(
-            f"{self._path.as_uri()}?mode={self._mode}",
-            uri=True,
-            timeout=self._patience,
-            isolation_level=None,  # transactions are begun and ended in so many words
-            check_same_thread=False,  # the lock keeps the threads apart
-        )
+        connection = self._linked()
         try:
             self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _linked(self) -> sqlite3.Connection:
+        """Return a new connection to whatever the file holds."""
+        if self._closed:
+            raise StoreUnavailable(f"store `{self._name}` is closed")
+        return sqlite3.connect(
+            f"{self._path.as_uri()}?mode={self._mode}",
+            uri=True,
+            timeout=self._patience,
+            isolation_level=None,  # transactions are begun and ended in so many words
+            check_same_thread=False,  # the lock keeps the threads apart
+        )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) != SCHEMA_VERSION:
