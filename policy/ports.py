@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from policy.alike import Alike
 from policy.forward import ForwardState
 from policy.guard import Watch
 from policy.history import Entry, ForwardNote, Freeze, History, HistoryKey, Learned, Suppression, Suspension, Throttling
+from policy.ledger import Asked
+from policy.retention import Old, Pruned
 from policy.throttle import Traffic
 from policy.transaction import Envelope, Transaction
 
@@ -96,6 +98,11 @@ class Unit(Protocol):
         """Keep what a person said of the forward `path` noted for `address` (a key); False when another one, or none,
         is noted by now: what nobody has read must not be approved."""
 
+    def prune(self, kind: type[Old], *, before: datetime, after: Old | None, count: int) -> Pruned:
+        """Remove what `policy.retention` calls older than `before` among the next `count` values of a kind; `after` is
+        where the step before ended (`Pruned.last`), None at the beginning. An attempt whose line is gone is new when it
+        comes again."""
+
 
 class Store(Protocol):
     """Where attempts, suppressions, strikes, forward notes and suspensions are kept.
@@ -124,8 +131,9 @@ class Store(Protocol):
     def watches(self) -> Iterator[Watch]:
         """All that the guard remembers, by key."""
 
-    def entries(self) -> Iterator[Entry]:
-        """The ledger, by (at, attempt_id, recipient)."""
+    def entries(self, **asked: Unpack[Asked]) -> Iterator[Entry]:
+        """The lines of the ledger that are meant, by (at, attempt_id, recipient); the keywords are those of
+        `policy.ledger.Cut`, and each goes through an index."""
 
     def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""

@@ -1,17 +1,11 @@
-"""What a store does with an entry and with a look-up: the rules that every store shares.
+"""What a store does with an entry and with a look-up: the rules that every store shares."""
 
-A store brings a `Shelf`, plain places to put values and take them from; what goes where, and which of two values stays,
-is decided here and nowhere else.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from attrs import evolve
 
-from policy.alike import Alike
 from policy.attempt import Attempt, Event
+from policy.curating import stays
 from policy.decision import (
     Delivered,
     NoteForward,
@@ -33,102 +27,21 @@ from policy.history import (
     Entry,
     EntryState,
     ForwardNote,
-    Freeze,
     History,
     HistoryKey,
     PastStrike,
     PastTrigger,
-    Progress,
     Source,
     Suppression,
     Suspension,
     Throttling,
 )
 from policy.reply import Reply
+from policy.shelf import Shelf, strike_order, trigger_order
 from policy.text import TEXT_LIMIT, SafeText, clean
 from policy.throttle import Traffic
 
 _SOURCES = {Event.COMPLAINT: Source.COMPLAINT, Event.UNSUBSCRIBE: Source.UNSUBSCRIBE}
-_STRENGTHS = (Strength.WEAK, Strength.STRONG, Strength.PERMANENT)  # weakest first
-
-
-class Shelf(Protocol):
-    """The places of one open unit; each `put` replaces what its key held, each `drop` of nothing does nothing."""
-
-    def append(self, entry: Entry) -> None:
-        """Add to the ledger; ValueError when (attempt_id, recipient) is there."""
-
-    def progress(self, message: str, recipient: str) -> Progress | None: ...
-
-    def put_progress(self, progress: Progress) -> None: ...
-
-    def last_success(self, target: str) -> datetime | None: ...
-
-    def put_last_success(self, target: str, at: datetime) -> None: ...
-
-    def newest_strikes(self, target: str, count: int) -> Iterable[PastStrike]:
-        """Return the last `count` of the target by (at, message, reason), in any order."""
-
-    def add_strike(self, strike: PastStrike) -> None:
-        """Keep the strike; nothing happens when (target, message, reason) is there."""
-
-    def drop_strikes(self, target: str) -> None: ...
-
-    def suppression(self, scope: Scope, target: str) -> Suppression | None: ...
-
-    def put_suppression(self, suppression: Suppression) -> None: ...
-
-    def suppressions_of(self, scope: Scope, targets: Sequence[str]) -> Mapping[str, Suppression]:
-        """Return, by target, those that there are."""
-        found = ((each, self.suppression(scope, each)) for each in targets)
-        return {target: suppression for target, suppression in found if suppression is not None}
-
-    def put_new(self, entries: Sequence[Alike]) -> bool:  # noqa: ARG002 - for those that know a way
-        """Put them all when none of them has its key taken, by another of them or in the store; False: none was put.
-
-        A shelf without a quick way to know may always answer False.
-        """
-        return False
-
-    def put_suppressions(self, entries: Iterable[Alike]) -> None:
-        """Put them all; no two have one key."""
-        for each in entries:
-            self.put_suppression(each.whole)
-
-    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        """Return at least those of bounces from `since` on, in any order."""
-
-    def suspension(self, target: str) -> Suspension | None: ...
-
-    def put_suspension(self, suspension: Suspension) -> None: ...
-
-    def throttling(self, target: str) -> Throttling | None: ...
-
-    def put_throttling(self, throttling: Throttling) -> None: ...
-
-    def traffic(self, target: str) -> Traffic | None: ...
-
-    def count(self, traffic: Traffic) -> None: ...
-
-    def frozen(self, provider: str) -> Freeze | None: ...
-
-    def put_freeze(self, freeze: Freeze) -> None: ...
-
-    def drop_freeze(self, provider: str) -> None: ...
-
-    def newest_triggers(self, target: str, count: int) -> Iterable[PastTrigger]:
-        """Return the last `count` of the target by (at, rule, attempt), in any order."""
-
-    def add_trigger(self, trigger: PastTrigger) -> None:
-        """Keep the trigger; nothing happens when (target, rule, attempt) is there."""
-
-    def watch_of(self, key: str) -> Watch | None: ...
-
-    def watch(self, watch: Watch) -> None: ...
-
-    def forward(self, address: str) -> ForwardNote | None: ...
-
-    def put_forward(self, note: ForwardNote) -> None: ...
 
 
 def recall(shelf: Shelf, key: HistoryKey) -> History:
@@ -191,121 +104,6 @@ def remember(shelf: Shelf, entry: Entry) -> None:
                 )
             case OpenGuard():
                 _quarantine(shelf, effect.key, entry.at)
-
-
-def release(shelf: Shelf, target: str) -> int:
-    """Let mail go to the target again; return how many suppressions were not released yet."""
-    found = [shelf.suppression(scope, target) for scope in Scope]  # a target is of one scope: its form tells
-    held = [each for each in found if each is not None and each.state is not EntryState.RELEASED]
-    for each in held:
-        shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
-    shelf.drop_strikes(target)
-    return len(held)
-
-
-def put(shelf: Shelf, new: Suppression) -> bool:
-    """Keep an entry of a person's; False when one stands against it."""
-    old = shelf.suppression(new.scope, new.target)
-    if old is not None and stays(old, new):
-        return False
-    shelf.put_suppression(new)
-    return True
-
-
-def put_all(
-    shelf: Shelf, entries: Sequence[Alike], unless: Callable[[Suppression, Suppression], bool]
-) -> Sequence[bool]:
-    """Put entries in order, as `put` does one by one, with one look-up and one writing for all of them."""
-    if shelf.put_new(entries):
-        return [True] * len(entries)
-    held: dict[tuple[str, str], Suppression] = {}
-    for scope in Scope:
-        targets = [each.target for each in entries if each.mould.scope == scope.value]
-        held.update(((scope.value, key), old) for key, old in shelf.suppressions_of(scope, targets).items())
-    kept: dict[tuple[str, str], Alike] = {}
-    answers = []
-    for new in entries:
-        place = new.mould.scope, new.target
-        newer = kept.get(place)
-        old = held.get(place) if newer is None else newer.whole
-        stands = old is not None and (unless(old, whole := new.whole) or stays(old, whole))
-        if not stands:
-            kept[place] = new
-        answers.append(not stands)
-    shelf.put_suppressions(kept.values())
-    return answers
-
-
-def undo(shelf: Shelf, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
-    """Release what bounces have suppressed since then; return it as it was, by (since, target)."""
-    meant = [
-        each
-        for each in shelf.young_suppressions(since)
-        if each.source is Source.BOUNCE
-        and each.active(now)
-        and provider in (None, each.provider)
-        and rule in (None, each.rule.id)
-    ]
-    for each in meant:
-        shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
-        shelf.drop_strikes(each.target)
-    return sorted(meant, key=lambda each: (each.since, each.target, each.scope.value))
-
-
-def cancel(shelf: Shelf, target: str, now: datetime) -> bool:
-    """End now what holds mail to a destination back; False when nothing does."""
-    suspension, throttling = shelf.suspension(target), shelf.throttling(target)
-    ended = False
-    if suspension is not None and (suspension.active(now) or suspension.rate(now) is not None):
-        # what went there before is forgotten, so that nothing has to recover
-        shelf.put_suspension(evolve(suspension, until=min(suspension.until, now), well_at=now, usual=0))
-        ended = True
-    if throttling is not None and throttling.active(now):
-        shelf.put_throttling(evolve(throttling, until=now))
-        ended = True
-    return ended
-
-
-def freeze(shelf: Shelf, new: Freeze) -> None:
-    """Keep a freeze, unless one of the same stands."""
-    if shelf.frozen(new.provider) is None:
-        shelf.put_freeze(new)
-
-
-def lift(shelf: Shelf, provider: str) -> Freeze | None:
-    """End a freeze; return what it was."""
-    found = shelf.frozen(provider)
-    if found is not None:
-        shelf.drop_freeze(provider)
-    return found
-
-
-def judge(shelf: Shelf, address: str, path: str, state: ForwardState) -> bool:
-    """Keep what a person said of a note; False when another path, or none, is noted by now."""
-    note = shelf.forward(address)
-    if note is None or note.forward_path.quoted != path:
-        return False
-    shelf.put_forward(evolve(note, state=state))
-    return True
-
-
-def strike_order(strike: PastStrike) -> tuple[datetime, str, str, str]:
-    """Return the key by which strikes are older or newer; no two strikes share one."""
-    return strike.at, strike.message, strike.reason.value, strike.target
-
-
-def stays(old: Suppression, new: Suppression) -> bool:
-    """Does the old entry stand against the new one: still active, and stronger, or as strong and longer?
-
-    What a person or a recipient said stands against what a bounce says.
-    """
-    if not old.active(new.since):
-        return False
-    if (old.source is Source.BOUNCE) is not (new.source is Source.BOUNCE):
-        return new.source is Source.BOUNCE
-    if old.strength is not new.strength:
-        return _STRENGTHS.index(old.strength) > _STRENGTHS.index(new.strength)
-    return new.expires_at is not None and (old.expires_at is None or old.expires_at > new.expires_at)
 
 
 def _suppress(shelf: Shelf, effect: Suppress, entry: Entry) -> None:
@@ -388,11 +186,6 @@ def _quarantine(shelf: Shelf, key: str, at: datetime) -> None:
             shelf.put_suppression(evolve(each, state=EntryState.QUARANTINED))
 
 
-def trigger_order(trigger: PastTrigger) -> tuple[datetime, str, str, str]:
-    """Return the key by which triggers are older or newer."""
-    return trigger.at, trigger.target, trigger.rule, trigger.attempt
-
-
 def _note(shelf: Shelf, effect: NoteForward, entry: Entry) -> None:
     if effect.address is None:
         return  # nobody to keep it for; the decision in the ledger shows the path
@@ -417,42 +210,3 @@ def _words(attempt: Attempt, *, codes: tuple[int, ...] = ()) -> SafeText:
     replies = [each for each in (attempt.outcome, attempt.rcpt_reply) if isinstance(each, Reply)]
     meant = next((each for each in replies if each.code in codes), attempt.outcome)
     return clean(str(meant) if isinstance(meant, Reply) else meant.value, limit=TEXT_LIMIT)
-
-
-class ShelvedUnit(Shelf, Protocol):
-    """The methods of `policy.ports.Unit`, for a unit that is its own shelf."""
-
-    def foresee(self, attempts: Iterable[tuple[str, str]], keys: Iterable[HistoryKey]) -> None:  # noqa: ARG002
-        return  # where a look-up costs nothing, there is nothing to prepare
-
-    def history(self, key: HistoryKey) -> History:
-        return recall(self, key)
-
-    def commit(self, entry: Entry) -> None:
-        remember(self, entry)
-
-    def release(self, target: str) -> int:
-        return release(self, target)
-
-    def put(self, suppression: Suppression) -> bool:
-        return put(self, suppression)
-
-    def put_all(
-        self, entries: Sequence[Alike], *, unless: Callable[[Suppression, Suppression], bool]
-    ) -> Sequence[bool]:
-        return put_all(self, entries, unless)
-
-    def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
-        return undo(self, since=since, provider=provider, rule=rule, now=now)
-
-    def cancel(self, target: str, now: datetime) -> bool:
-        return cancel(self, target, now)
-
-    def freeze(self, new: Freeze) -> None:
-        freeze(self, new)
-
-    def lift(self, provider: str) -> Freeze | None:
-        return lift(self, provider)
-
-    def judge(self, address: str, path: str, state: ForwardState) -> bool:
-        return judge(self, address, path, state)

@@ -1,4 +1,4 @@
-"""The papers on the rules language say what is so: sessions are run, files load, generated pages are fresh.
+"""The papers on the rules language and on stores say what is so: sessions run, files load, generated pages are fresh.
 
 In these papers `yaml NAME` is a file that the session has from there on, `yaml NAME wrong` one with mistakes, and
 `console session` what one types and sees; a number says the exit status of its last command. `...` stands for any text,
@@ -76,6 +76,13 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 def test_the_guide_shows_what_the_commands_say(session: Callable[[str], int]) -> None:
     assert session("rules.md") >= 10
+
+
+def test_the_paper_on_stores_shows_what_the_commands_say(
+    session: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAILVERDICT_STORE", raising=False)
+    assert session("stores.md") == 5
 
 
 @pytest.mark.parametrize("paper", ["rules.md", "coming-from.md"])

@@ -38,6 +38,7 @@ COMMANDS = {
         "adapters.cli.forwards:forwards_group",
         "Show the forwards that replies named, approve or reject them.",
     ),
+    "store": ("adapters.cli.store:store_group", "Look after the store: how much it keeps, prune, back up, migrate."),
     "init": ("adapters.cli.starting:init_command", "Write a commented rules file to start from."),
     "check": ("adapters.cli.checking:check_command", "Check rules files: every mistake at once, with its place."),
     "diff": ("adapters.cli.diffing:diff_command", "Say which decisions a change of rules changes, with examples."),

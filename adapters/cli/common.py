@@ -9,8 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from adapters.stores import StoreUrlError, open_store
-from policy import MailerSetup, Policy, RulesError, RulesUnreadable, Store, StoreUnavailable, load_policy
+from adapters.stores import KeptStore, StoreUrlError, open_store
+from policy import MailerSetup, Policy, RulesError, RulesUnreadable, StoreUnavailable, load_policy
 from policy.contract import ContractError
 from policy.contract.times import read_time
 from policy.text import clean
@@ -97,7 +97,7 @@ def the_policy(rules: Sequence[str]) -> Policy:
 
 
 @contextmanager
-def the_store(url: str, *, must_exist: bool = False) -> Iterator[Store]:
+def the_store(url: str, *, must_exist: bool = False) -> Iterator[KeptStore]:
     """Open a store for the command; what goes wrong with it ends the command with one line."""
     try:
         store = open_store(url, must_exist=must_exist)

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ LATE = timedelta(hours=1)  # an attempt that is told later than this after it wa
 _POLL = 1.0  # seconds from one look at the store to the next, at least
 
 
+_LOOK = 100  # lines among which the newest of a rule are looked for first
+
+
 @frozen(kw_only=True)
 class Filter:
     """Which lines of the ledger are meant; None: any."""
@@ -34,14 +37,24 @@ class Filter:
     rule: str | None = None
     since: datetime | None = None
 
+    def asked(self, store: Store, since: datetime | None = None, *, last: int | None = None) -> Iterator[Entry]:
+        """Yield what the store finds by its indexes, whatever the rule; from `since` on, if that is later than ours."""
+        start = max(filter(None, (self.since, since)), default=None)
+        return store.entries(since=start, recipient=self.recipient, domain=self.domain, last=last)
+
     def fits(self, entry: Entry) -> bool:
-        """Is this line meant?"""
-        return (
-            (self.since is None or entry.at >= self.since)
-            and self.recipient in (None, entry.recipient)
-            and self.domain in (None, entry.recipient.rpartition("@")[2])
-            and self.rule in (None, entry.decision.rule.id)
-        )
+        """Is a line meant that was asked for?"""
+        return self.rule in (None, entry.decision.rule.id)
+
+    def newest(self, store: Store, count: int) -> list[Entry]:
+        """Return the last `count` lines that are meant; of a rule's they are looked for further and further back."""
+        look = count if self.rule is None else max(count, _LOOK)
+        while True:
+            read = list(self.asked(store, last=look))
+            found = list(filter(self.fits, read))
+            if len(found) >= count or len(read) < look:
+                return found[-count:]
+            look *= 8
 
 
 @click.command(
@@ -72,9 +85,7 @@ def log_command(*, last: int | None, follow: bool, now: datetime | None, store_u
         if follow:
             _follow(store, chosen, last, form)
             return
-        entries: Iterable[Entry] = filter(chosen.fits, store.entries())
-        if last is not None:
-            entries = deque(entries, maxlen=last)
+        entries = filter(chosen.fits, chosen.asked(store)) if last is None else chosen.newest(store, last)
         if form == "json":
             print_array(write_entry(each) for each in entries)
         else:
@@ -119,15 +130,15 @@ def _row(entry: Entry) -> "tuple[str | Text, ...]":
 class Tail:
     """What of a ledger was not seen yet, at each look; what is told late is found within `LATE`."""
 
-    _horizon: datetime | None = None
+    horizon: datetime | None = None  # what was before it is not looked for
     _seen: dict[tuple[str, str], datetime] = field(factory=dict)
 
     def fresh(self, entries: Iterable[Entry], now: datetime) -> Iterator[Entry]:
         """Yield the entries, in the ledger's order, that no earlier look yielded."""
-        newest = None if self._horizon is None else self._horizon + LATE
+        newest = None if self.horizon is None else self.horizon + LATE
         for each in entries:
             key = each.attempt_id, each.recipient
-            if (self._horizon is not None and each.at < self._horizon) or key in self._seen:
+            if (self.horizon is not None and each.at < self.horizon) or key in self._seen:
                 continue
             # A time that is still to come is a wrong clock: it must not hide what comes at the right time.
             at = min(each.at, now)
@@ -135,7 +146,7 @@ class Tail:
             self._seen[key] = each.at
             self._forget(newest - LATE)
             yield each
-        self._horizon = None if newest is None else newest - LATE
+        self.horizon = None if newest is None else newest - LATE
 
     def _forget(self, horizon: datetime) -> None:
         while self._seen and next(iter(self._seen.values())) < horizon:
@@ -146,14 +157,20 @@ def _follow(store: Store, chosen: Filter, last: int | None, form: str) -> None:
     """Print what is there and then what comes; a look takes at most half of the time, however long the ledger is."""
     tail = Tail()
     try:
+        start = None if last is None else _start(chosen.newest(store, last), datetime.now(UTC))
         while True:
             began = time.monotonic()
-            fresh = (each for each in tail.fresh(store.entries(), datetime.now(UTC)) if chosen.fits(each))
+            fresh = filter(chosen.fits, tail.fresh(chosen.asked(store, start), datetime.now(UTC)))
             _print_lines(fresh if last is None else deque(fresh, maxlen=last), form)
-            last = None  # of what was there only
+            last, start = None, tail.horizon  # the newest of what was there only
             time.sleep(max(_POLL, time.monotonic() - began))
     except KeyboardInterrupt:
         return
+
+
+def _start(newest: Sequence[Entry], now: datetime) -> datetime | None:
+    """From when on to read, so that what is shown is found, and what later looks must know as seen."""
+    return min(newest[0].at, min(newest[-1].at, now) - LATE) if newest else None
 
 
 def _print_lines(entries: Iterable[Entry], form: str) -> None:

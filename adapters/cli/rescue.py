@@ -90,10 +90,10 @@ class _Span:
         return cls(rule=rule, since=since(since_, at), until=since(until_, at), provider=provider)
 
     def fits(self, entry: Entry) -> bool:
+        """Is this one meant, which is not from before `since`?"""
         failed = entry.decision.action in (Action.BOUNCE, Action.HARD_BOUNCE) or entry.decision.suppress
         return (
             failed
-            and (self.since is None or self.since <= entry.at)
             and (self.until is None or entry.at < self.until)
             and self.rule in (None, entry.decision.rule.id)
             and self.provider in (None, entry.provider)
@@ -103,7 +103,7 @@ class _Span:
 def _found(store: Store, span: _Span) -> list[Entry]:
     """The last failure that is meant of each message and recipient; none of those that were delivered after it."""
     found: dict[tuple[str, str], Entry] = {}
-    for entry in store.entries():
+    for entry in store.entries(since=span.since):  # to the end: what was delivered later is left out
         key = entry.progress.message, entry.recipient
         if entry.attempt.recipient is None:
             continue  # nobody to send to

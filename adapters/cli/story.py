@@ -85,19 +85,12 @@ def _stories(store: Store, named: str, recipient: str | None) -> list[list[Entry
     return list(stories.values())
 
 
-def _entries(store: Store, named: str, recipient: str | None) -> list[Entry]:
-    def meant(entry: Entry) -> bool:
-        return recipient in (None, entry.recipient)
-
-    found, message = [], None
-    for entry in filter(meant, store.entries()):
-        if entry.progress.message == named:
-            found.append(entry)
-        elif entry.attempt_id == named:
-            message = entry.progress.message
-    if found or message is None:
+def _entries(store: Store, named: str, recipient: str | None) -> Sequence[Entry]:
+    found = list(store.entries(message=named, recipient=recipient))
+    if found:
         return found
-    return [each for each in filter(meant, store.entries()) if each.progress.message == message]
+    attempts = list(store.entries(attempt=named, recipient=recipient))
+    return list(store.entries(message=attempts[-1].progress.message, recipient=recipient)) if attempts else []
 
 
 def _document(story: Sequence[Entry], history: History, at: datetime) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """Stores by their URL; each store is one file here and passes `policy.testing.store_contract`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from policy.ports import Store
 from policy.text import clean
+
+if TYPE_CHECKING:
+    from adapters.stores.facts import StoreFacts
 
 _ALLOWED = (
     "`sqlite:///relative.db` (three slashes), `sqlite:////absolute.db` (four), `postgresql://user@host/database`"
@@ -11,11 +15,29 @@ _ALLOWED = (
 )
 
 
+class KeptStore(Store, Protocol):
+    """A store with what its operator asks of it; every method raises StoreUnavailable when the medium fails."""
+
+    def schema(self) -> int | None:
+        """Return the version of the schema that is there, and leave it so; 0 where there is none yet, None where there
+        never is one. A unit brings it up to date."""
+
+    def facts(self) -> "StoreFacts":
+        """Say how much is kept, and leave the schema as it is."""
+
+    def backup(self, target: Path, *, force: bool = False) -> int:
+        """Copy what is committed now into a new file, while others go on writing; return its size in bytes.
+
+        Raises:
+            BackupRefused: when this store has no such copy, or the file may not be written over.
+        """
+
+
 class StoreUrlError(ValueError):
     """A store's URL that names no store; the message says what is allowed."""
 
 
-def open_store(url: str, *, must_exist: bool = False) -> Store:
+def open_store(url: str, *, must_exist: bool = False) -> KeptStore:
     """Return the store that `url` names; files and databases are opened, and filled, at the first use.
 
     Args:
@@ -42,7 +64,7 @@ def open_store(url: str, *, must_exist: bool = False) -> Store:
     raise StoreUrlError(f"`{shown}` names no store; use {_ALLOWED}")
 
 
-def _postgres(url: str, *, must_exist: bool) -> Store:
+def _postgres(url: str, *, must_exist: bool) -> KeptStore:
     try:
         from adapters.stores.postgres import PostgresStore
     except ModuleNotFoundError as error:

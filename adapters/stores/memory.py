@@ -1,20 +1,22 @@
 """A store in this process' memory, for tests, dry runs and replays; it is gone when the process is.
 
 Each table is a mapping to values that never change. A unit writes into a layer of its own over the tables, which is
-merged into them when the block ends and thrown away when it raises; what was dropped is None or empty in it.
+merged into them when the block ends and thrown away when it raises; what was dropped is None or empty in a layer.
 """
 
 import heapq
 import threading
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
 
 import attrs
 from attrs import field, frozen
 
+from adapters.stores.facts import COUNTED, BackupRefused, StoreFacts
 from policy.decision import Scope
 from policy.guard import Watch
 from policy.history import (
@@ -29,21 +31,26 @@ from policy.history import (
     Suspension,
     Throttling,
 )
+from policy.ledger import Asked, Cut
 from policy.ports import StoreUnavailable, Unit
-from policy.remembering import ShelvedUnit, strike_order, trigger_order
+from policy.retention import Line, Old
+from policy.shelf import strike_order, trigger_order
+from policy.shelved import ShelvedUnit
 from policy.throttle import Traffic
+
+_T = TypeVar("_T", bound=Old)
 
 
 @frozen
 class _Tables:
-    entries: MutableMapping[tuple[str, str], Entry] = field(factory=dict)
-    progress: MutableMapping[tuple[str, str], Progress] = field(factory=dict)
+    entries: MutableMapping[tuple[str, str], Entry | None] = field(factory=dict)
+    progress: MutableMapping[tuple[str, str], Progress | None] = field(factory=dict)
     successes: MutableMapping[str, datetime] = field(factory=dict)
     strikes: MutableMapping[str, Mapping[tuple[str, str], PastStrike]] = field(factory=dict)
-    suppressions: MutableMapping[tuple[Scope, str], Suppression] = field(factory=dict)
-    suspensions: MutableMapping[str, Suspension] = field(factory=dict)
+    suppressions: MutableMapping[tuple[Scope, str], Suppression | None] = field(factory=dict)
+    suspensions: MutableMapping[str, Suspension | None] = field(factory=dict)
     triggers: MutableMapping[str, Mapping[tuple[str, str], PastTrigger]] = field(factory=dict)
-    throttlings: MutableMapping[str, Throttling] = field(factory=dict)
+    throttlings: MutableMapping[str, Throttling | None] = field(factory=dict)
     traffics: MutableMapping[str, Traffic] = field(factory=dict)
     learned: MutableMapping[str, Learned] = field(factory=dict)
     freezes: MutableMapping[str, Freeze | None] = field(factory=dict)
@@ -58,6 +65,8 @@ class _Tables:
         """Take over what was written to `layer`."""
         for table, over in zip(self._all(), layer._all(), strict=True):
             table.update(over.maps[0])
+            for key in [key for key, value in over.maps[0].items() if value is None]:
+                del table[key]
 
     def _all(self) -> Iterable[Any]:
         return attrs.astuple(self, recurse=False)
@@ -114,10 +123,30 @@ class MemoryStore:
         """All notes, by (since, address)."""
         return iter(sorted(self._snapshot(self._tables.forwards), key=lambda each: (each.since, each.address)))
 
-    def entries(self) -> Iterator[Entry]:
-        """The ledger, by (at, attempt_id, recipient)."""
-        kept = self._snapshot(self._tables.entries)
-        return iter(sorted(kept, key=lambda each: (each.at, each.attempt_id, each.recipient)))
+    def entries(self, **asked: Unpack[Asked]) -> Iterator[Entry]:
+        """The lines of the ledger that are meant, by (at, attempt_id, recipient)."""
+        return iter(Cut(**asked).lines(self._snapshot(self._tables.entries)))
+
+    def schema(self) -> None:
+        """Return None: memory has no versions."""
+
+    def facts(self) -> StoreFacts:
+        """Say how much is kept."""
+        times = [each.at for each in self.entries()]
+        kept = attrs.asdict(self._tables, recurse=False)
+        counts = {name: len(table) for name, table in kept.items() if name not in ("strikes", "triggers")}
+        counts |= {name: sum(map(len, kept[name].values())) for name in ("strikes", "triggers")}
+        return StoreFacts(
+            kind="memory",
+            name="memory:",
+            counts={name: counts[_TABLES.get(name, name)] for name in COUNTED},
+            oldest=min(times, default=None),
+            newest=max(times, default=None),
+        )
+
+    def backup(self, target: Path, *, force: bool = False) -> int:  # noqa: ARG002 - as every store is asked
+        """Refuse: it would be gone before anybody needs it."""
+        raise BackupRefused("`memory:` holds nothing to back up")
 
     def close(self) -> None:
         """Refuse what comes from now on; a second call does nothing."""
@@ -155,7 +184,7 @@ class _MemoryUnit(ShelvedUnit):
 
     def append(self, entry: Entry) -> None:
         key = entry.attempt_id, entry.recipient
-        if key in self._tables.entries:
+        if self._tables.entries.get(key) is not None:
             raise ValueError(f"attempt `{entry.attempt_id}` to `{entry.recipient}` is in the ledger")
         self._tables.entries[key] = entry
 
@@ -188,7 +217,7 @@ class _MemoryUnit(ShelvedUnit):
         self._tables.suppressions[suppression.scope, suppression.target] = suppression
 
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        return [each for each in self._tables.suppressions.values() if each.since >= since]
+        return [each for each in self._tables.suppressions.values() if each is not None and each.since >= since]
 
     def suspension(self, target: str) -> Suspension | None:
         return self._tables.suspensions.get(target)
@@ -241,3 +270,64 @@ class _MemoryUnit(ShelvedUnit):
 
     def put_forward(self, note: ForwardNote) -> None:
         self._tables.forwards[note.address] = note
+
+    def page(self, kind: type[_T], after: _T | None, count: int) -> list[_T]:
+        order: Callable[[Any], Any] = _ORDERS[kind]
+        values: Iterable[Any] = (each for each in self._values(kind) if each is not None)
+        behind = (each for each in values if after is None or order(each) > order(after))
+        return heapq.nsmallest(count, behind, key=order)
+
+    def _values(self, kind: type[Any]) -> Iterable[Old | None]:
+        tables = self._tables
+        if kind is Line:
+            return map(_line, filter(None, tables.entries.values()))
+        if kind in (PastStrike, PastTrigger):
+            kept: Any = tables.strikes if kind is PastStrike else tables.triggers
+            return (each for values in kept.values() for each in values.values())
+        singly: dict[type[Any], Any] = {
+            Progress: tables.progress,
+            Suppression: tables.suppressions,
+            Suspension: tables.suspensions,
+            Throttling: tables.throttlings,
+        }
+        values: Iterable[Old | None] = singly[kind].values()
+        return values
+
+    def drop(self, value: Old) -> None:
+        tables = self._tables
+        match value:
+            case Line():
+                tables.entries[value.attempt_id, value.recipient] = None
+            case Progress():
+                tables.progress[value.message, value.recipient] = None
+            case PastStrike(target=target):
+                tables.strikes[target] = _without(tables.strikes.get(target, {}), value)
+            case PastTrigger(target=target):
+                tables.triggers[target] = _without(tables.triggers.get(target, {}), value)
+            case Suppression():
+                tables.suppressions[value.scope, value.target] = None
+            case Suspension():
+                tables.suspensions[value.target] = None
+            case Throttling():
+                tables.throttlings[value.target] = None
+
+
+def _line(entry: Entry) -> Line:
+    return Line(at=entry.at, attempt_id=entry.attempt_id, recipient=entry.recipient, message=entry.progress.message)
+
+
+def _without(kept: Mapping[tuple[str, str], Any], value: Old) -> dict[tuple[str, str], Any]:
+    return {key: each for key, each in kept.items() if each != value}
+
+
+# By what a prune walks through the values of a kind; no two values share one.
+_TABLES = {"ledger": "entries", "throttles": "throttlings"}
+_ORDERS: dict[type[Any], Callable[[Any], Any]] = {
+    Line: lambda each: (each.at, each.attempt_id, each.recipient),
+    Progress: lambda each: (each.message, each.recipient),
+    PastStrike: lambda each: (each.target, each.message, each.reason.value),
+    PastTrigger: lambda each: (each.target, each.rule, each.attempt),
+    Suppression: lambda each: (each.scope.value, each.target),
+    Suspension: lambda each: each.target,
+    Throttling: lambda each: each.target,
+}

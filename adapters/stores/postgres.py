@@ -15,16 +15,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
 import psycopg
 
+from adapters.stores.cells import loaded
+from adapters.stores.facts import BackupRefused, StoreFacts, row_facts
 from adapters.stores.forks import LetsGo, lets_go
+from adapters.stores.lists import LISTS, RowLists
 from adapters.stores.postgres_link import Link, Silent, fault, parse_place
-from adapters.stores.postgres_schema import known, lock, prepare
+from adapters.stores.postgres_schema import MIGRATIONS, absent, found, known, lock, prepare, size, tables
 from adapters.stores.postgres_unit import PostgresUnit
-from adapters.stores.rows import LISTS, RowLists, loaded
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
@@ -134,13 +137,42 @@ class PostgresStore(RowLists, LetsGo):
             self._closed = True
             self.let_go()
 
-    def listed(self, kind: type[_T]) -> Iterator[_T]:
+    def listed(self, kind: type[_T], query: str = "", *values: str | int) -> Iterator[_T]:
         with self._faults(), closing(self._ready()) as link:
             link.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
             with link.cursor("listed") as cursor:  # on the server: a ledger does not fit into memory
                 cursor.itersize = _FETCHED
-                for (text,) in cursor.execute(LISTS[kind].encode()):
+                for (text,) in cursor.execute((query or LISTS[kind]).replace("?", "%s").encode(), values):
                     yield loaded(text, kind, self._place.name)
+
+    def schema(self) -> int:
+        """Return the version of the schema that is there, and leave it so; 0 where there is none yet."""
+        with self._faults(), closing(self._linked()) as link:
+            return found(link, self._place)
+
+    def facts(self) -> StoreFacts:
+        """Say how much is kept, and leave the schema as it is."""
+        with self._faults(), closing(self._linked()) as link:
+            version = found(link, self._place)
+            if version == 0:
+                raise absent(self._place)
+            link.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
+            return row_facts(
+                lambda query: link.execute(query.encode()).fetchall()[0][0],
+                tables(link, self._place),
+                kind="postgresql",
+                name=self._place.name,
+                schema=version,
+                current=len(MIGRATIONS),
+                size=size(link, self._place),
+            )
+
+    def backup(self, target: Path, *, force: bool = False) -> int:  # noqa: ARG002 - as every store is asked
+        """Refuse: PostgreSQL brings a better one."""
+        raise BackupRefused(
+            f"`{self._place.name}` is backed up by PostgreSQL's own"
+            f" `pg_dump --format custom --schema {self._place.schema} --file FILE DATABASE`"
+        )
 
     def _begun(self) -> Link:
         """Return the writing connection with a unit's transaction begun; one that was lost is replaced."""

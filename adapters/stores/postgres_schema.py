@@ -33,6 +33,19 @@ CREATE TABLE watch (key text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE forward (address text COLLATE "C" PRIMARY KEY, since bigint NOT NULL, value text NOT NULL);
 CREATE INDEX forward_in_order ON forward (since, address);
 """,
+    # The ledger by recipient, domain and message. The domain is what follows the last `@`. The message is cut out of
+    # the value instead of reading all of it as JSON: PostgreSQL refuses escapes that other texts in it may hold.
+    # Quotes within texts are escaped, so that no text can look like the key.
+    r"""
+ALTER TABLE ledger
+    ADD COLUMN domain text COLLATE "C" GENERATED ALWAYS AS (substring(recipient from '[^@]*$')) STORED,
+    ADD COLUMN message text COLLATE "C" GENERATED ALWAYS AS (
+        ('"' || substring(value from '"progress":\{[^{}]*"message":"((?:[^"\\]|\\.)*)"') || '"')::json #>> '{}'
+    ) STORED;
+CREATE INDEX ledger_of_recipient ON ledger (recipient, at);
+CREATE INDEX ledger_of_domain ON ledger (domain, at);
+CREATE INDEX ledger_of_message ON ledger (message, at);
+""",
     """
 CREATE TABLE throttling (target text COLLATE "C" PRIMARY KEY, since bigint NOT NULL, value text NOT NULL);
 CREATE INDEX throttling_in_order ON throttling (since, target);
@@ -61,22 +74,34 @@ def prepare(link: Link, place: Place, *, patience: int, must_exist: bool) -> Non
     Raises:
         StoreUnavailable: when it is not ours, or of a newer version.
     """
-    version = _version(link, place)
+    version = found(link, place)
     if version == len(MIGRATIONS):
         return
     if must_exist and version == 0:
-        raise StoreUnavailable(f"no such store: `{place.name}` has no schema `{place.schema}` of ours")
+        raise absent(place)
     link.patience = None  # tables may be large
     link.isolation_level = IsolationLevel.READ_COMMITTED  # what is read under the lock must be of now
     with link.transaction():
         _run(link, f"SET LOCAL lock_timeout = {patience}; SET LOCAL statement_timeout = 0; {lock(place)}")
-        version = _version(link, place)  # somebody may have been faster
+        version = found(link, place)  # somebody may have been faster
         if version == 0:
-            _found(link, place)
+            _make(link, place)
         _run(link, f'SET LOCAL search_path = "{place.schema}"')
         for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
             _run(link, step)
             link.execute("INSERT INTO migration (number) VALUES (%s)", [number])
+
+
+def absent(place: Place) -> StoreUnavailable:
+    """Return the error for a store that must exist, and does not."""
+    return StoreUnavailable(f"no such store: `{place.name}` has no schema `{place.schema}` of ours")
+
+
+def size(link: Link, place: Place) -> int:
+    """Return how many bytes the tables and their indexes take."""
+    query = """SELECT coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relkind = 'r'"""
+    return int(_one(link, query, place.schema))
 
 
 def known(number: int, place: Place) -> int:
@@ -87,20 +112,20 @@ def known(number: int, place: Place) -> int:
     return number
 
 
-def _version(link: Link, place: Place) -> int:
+def found(link: Link, place: Place) -> int:
     """Return the version of the schema, 0 where there is none."""
-    if "migration" not in _tables(link, place):
+    if "migration" not in tables(link, place):
         return 0
     query = f'SELECT coalesce(max(number), 0) FROM "{place.schema}".migration'  # noqa: S608 - checked
     return known(int(_one(link, query)), place)
 
 
-def _found(link: Link, place: Place) -> None:
+def _make(link: Link, place: Place) -> None:
     """Make the schema, with the table that counts its versions, where nothing of anybody else's is."""
     encoding = _one(link, "SHOW server_encoding")
     if encoding != "UTF8":
         raise StoreUnavailable(f"store `{place.name}` cannot be made: the database's encoding is {encoding}, not UTF8")
-    if _tables(link, place):
+    if tables(link, place):
         raise StoreUnavailable(f"`{place.name}` is no store: schema `{place.schema}` holds another program's tables")
     if not _one(link, "SELECT count(*) FROM pg_namespace WHERE nspname = %s", place.schema):
         _run(
@@ -111,7 +136,8 @@ def _found(link: Link, place: Place) -> None:
     )
 
 
-def _tables(link: Link, place: Place) -> set[str]:
+def tables(link: Link, place: Place) -> set[str]:
+    """Return the names of what is in the schema, ours or not."""
     # Not by to_regclass: it remembers from before the lock that there was nothing.
     query = """SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = %s AND relkind IN ('r', 'p', 'v', 'm', 'f')"""

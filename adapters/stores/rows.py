@@ -6,12 +6,13 @@ of `policy.contract.entry`. Places of values are written `?`.
 
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 from attrs import frozen
 
+from adapters.stores.attic import RowAttic
+from adapters.stores.cells import loaded, micros, readable
 from adapters.stores.tables import (
     FORWARD,
     FROZEN,
@@ -30,13 +31,10 @@ from adapters.stores.tables import (
     Pile,
     Question,
     Table,
-    micros,
     rows_of,
 )
 from policy.alike import Alike
-from policy.contract.entry import dump, load
-from policy.contract.mistake import ContractError
-from policy.contract.moulded import load_suppression
+from policy.contract.entry import dump
 from policy.decision import Scope
 from policy.guard import Watch
 from policy.history import (
@@ -52,62 +50,14 @@ from policy.history import (
     Suspension,
     Throttling,
 )
-from policy.ports import StoreUnavailable
-from policy.remembering import ShelvedUnit
+from policy.shelved import ShelvedUnit
 from policy.throttle import Traffic
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")
 
-# What the lists of a store read, in their order.
-LISTS: dict[type[Any], str] = {
-    Suppression: "SELECT value FROM suppression ORDER BY since, target, scope",
-    Suspension: "SELECT value FROM suspension ORDER BY since, target",
-    Freeze: "SELECT value FROM frozen ORDER BY provider",
-    Throttling: "SELECT value FROM throttling ORDER BY since, target",
-    Watch: "SELECT value FROM watch ORDER BY key",
-    ForwardNote: "SELECT value FROM forward ORDER BY since, address",
-    Entry: "SELECT value FROM ledger ORDER BY at, attempt_id, recipient",
-}
 
-
-class RowLists:
-    """The lists of a store, over `listed`."""
-
-    @abstractmethod
-    def listed(self, kind: type[_T]) -> Iterator[_T]:
-        """Read what `LISTS` has of a kind, in a snapshot."""
-
-    def suppressions(self) -> Iterator[Suppression]:
-        """All entries, expired ones too, by (since, target)."""
-        return self.listed(Suppression)
-
-    def suspensions(self) -> Iterator[Suspension]:
-        """All of them, past ones too, by (since, target)."""
-        return self.listed(Suspension)
-
-    def freezes(self) -> Iterator[Freeze]:
-        """All that stand, by provider."""
-        return self.listed(Freeze)
-
-    def throttlings(self) -> Iterator[Throttling]:
-        """All of them, past ones too, by (since, target)."""
-        return self.listed(Throttling)
-
-    def watches(self) -> Iterator[Watch]:
-        """All that the guard remembers, by key."""
-        return self.listed(Watch)
-
-    def forwards(self) -> Iterator[ForwardNote]:
-        """All notes, by (since, address)."""
-        return self.listed(ForwardNote)
-
-    def entries(self) -> Iterator[Entry]:
-        """The ledger, by (at, attempt_id, recipient)."""
-        return self.listed(Entry)
-
-
-class RowUnit(ShelvedUnit):
+class RowUnit(RowAttic, ShelvedUnit):
     """The unit's face to the engine (the methods of `Unit`) and its shelf (the rest), over `answers` and `write`.
 
     What the unit has read or put it knows, absence too, and does not ask again: nobody else writes while it is open.
@@ -309,17 +259,21 @@ class RowUnit(ShelvedUnit):
         """What is known of a table is known no more: many of its rows were written at once."""
         self._known[table].clear()
 
+    def forget_all(self) -> None:
+        """Nothing is known any more: rows of any table were removed."""
+        self.settle()
+        for rows in self._known.values():
+            rows.clear()
+        for newest in self._newest.values():
+            newest.clear()
+
     def _make_room(self) -> None:
         """A unit may be of any length; what it knows is not."""
         if sum(map(len, self._known.values())) > _ROWS_KNOWN:
-            self.settle()
-            for rows in self._known.values():
-                rows.clear()
-            for newest in self._newest.values():
-                newest.clear()
+            self.forget_all()
 
     def _read(self, read: Callable[..., _T], *columns: object) -> _T:
-        with _readable(self.name):
+        with readable(self.name):
             return read(*columns)
 
 
@@ -356,24 +310,6 @@ def _parts(keys: Iterable[_K], known: Container[_K]) -> Iterator[list[_K]]:
     """The unknown ones among the keys, as many at a time as one statement asks for."""
     unknown = [each for each in dict.fromkeys(keys) if each not in known]
     return (unknown[start : start + _ASKED] for start in range(0, len(unknown), _ASKED))
-
-
-def loaded(text: str, kind: type[_T], name: str) -> _T:
-    """Read a kept value.
-
-    Raises:
-        StoreUnavailable: when it is damaged, or of a version that knows more; `name` is the store's.
-    """
-    with _readable(name):
-        return load(text, kind) if kind is not Suppression else load_suppression(text)  # type: ignore[return-value]
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ContractError as error:
-        raise StoreUnavailable(f"store `{name}` holds a value that cannot be read: {error}") from error
 
 
 KEYED: tuple[Table[Any], ...] = (

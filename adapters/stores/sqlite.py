@@ -19,8 +19,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from adapters.stores.cells import loaded
+from adapters.stores.facts import StoreFacts, row_facts
 from adapters.stores.forks import LetsGo, lets_go
-from adapters.stores.rows import KEYED, LISTS, RowLists, RowUnit, loaded
+from adapters.stores.lists import LISTS, RowLists
+from adapters.stores.rows import KEYED, RowUnit
+from adapters.stores.sqlite_schema import MIGRATIONS, SCHEMA_VERSION
 from adapters.stores.tables import SUPPRESSION, Key, Question, Table, rows_of
 from policy.alike import Alike
 from policy.ports import StoreUnavailable, Unit
@@ -30,51 +34,6 @@ _T = TypeVar("_T")
 PATIENCE = timedelta(seconds=10)  # how long a unit waits for another's lock
 _CACHE = 16_384  # kB; a group of an import fits in, and is written once
 APPLICATION_ID = 0x6D766472  # "mvdr", in the file's header: no other program's database is written to
-
-# Steps from one schema to the next, never changed once they were released; the file's `user_version` counts them.
-_MIGRATIONS = (
-    """
-CREATE TABLE ledger (attempt_id TEXT, recipient TEXT, at INTEGER NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (attempt_id, recipient));
-CREATE INDEX ledger_in_order ON ledger (at, attempt_id, recipient);
-CREATE TABLE progress (message TEXT, recipient TEXT, value TEXT NOT NULL,
-    PRIMARY KEY (message, recipient)) WITHOUT ROWID;
-CREATE TABLE success (target TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE strike (target TEXT, message TEXT, reason TEXT, at INTEGER NOT NULL,
-    PRIMARY KEY (target, message, reason)) WITHOUT ROWID;
-CREATE INDEX strike_in_order ON strike (target, at, message, reason);
-CREATE TABLE suppression (scope TEXT, target TEXT, since INTEGER NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (scope, target)) WITHOUT ROWID;
-CREATE INDEX suppression_in_order ON suppression (since, target, scope);
-CREATE TABLE suspension (target TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE forward (address TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX forward_in_order ON forward (since, address);
-""",
-    # What a suspension stands on is kept from here on; those that were running when this came are over in hours.
-    """
-DROP TABLE suspension;
-CREATE TABLE suspension (target TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX suspension_in_order ON suspension (since, target);
-CREATE TABLE past_trigger (target TEXT, rule TEXT, attempt TEXT, at INTEGER NOT NULL,
-    PRIMARY KEY (target, rule, attempt)) WITHOUT ROWID;
-CREATE INDEX trigger_in_order ON past_trigger (target, at, rule, attempt);
-CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-""",
-    """
-CREATE TABLE throttling (target TEXT PRIMARY KEY, since INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX throttling_in_order ON throttling (since, target);
-CREATE TABLE traffic (target TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE learned (domain TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE frozen (provider TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-""",
-    # The guard and `undo` ask for the young entries of bounces only. An index of all entries by time made an import
-    # of millions, in the order of their targets, write a page of it for each; lists sort by themselves.
-    """
-DROP INDEX suppression_in_order;
-CREATE INDEX suppression_of_bounces ON suppression (since) WHERE instr(value, '"source":') = 0;
-""",
-)
-SCHEMA_VERSION = len(_MIGRATIONS)
 
 _NEW_SUPPRESSION = "INSERT INTO suppression (scope, target, since, value) VALUES (?, ?, ?, ?)"
 _DOUBT = ": whether the last unit is kept is not known"
@@ -161,24 +120,51 @@ class SqliteStore(RowLists, LetsGo):
             self._writer.close()
             self._writer = None
 
-    def listed(self, kind: type[_T]) -> Iterator[_T]:
+    def listed(self, kind: type[_T], query: str = "", *values: str | int) -> Iterator[_T]:
         with self._faults(), closing(self._connection()) as connection:
-            for (text,) in connection.execute(LISTS[kind]):
+            for (text,) in connection.execute(query or LISTS[kind], values):
                 yield loaded(text, kind, self._name)
+
+    def schema(self) -> int:
+        """Return the version of the schema that the file has, and leave it so; 0 where there is none yet."""
+        with self._faults(), closing(self._linked()) as connection:
+            return self._version(connection)
+
+    def facts(self) -> StoreFacts:
+        """Say how much is kept, and leave the schema as it is."""
+        with self._faults(), closing(self._linked()) as connection:
+            connection.execute("BEGIN")
+            version = self._version(connection)
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            files = [Path(f"{self._path}{end}") for end in ("", "-wal")]
+            return row_facts(
+                lambda query: connection.execute(query).fetchone()[0],
+                tables,
+                kind="sqlite",
+                name=self._name,
+                schema=version,
+                current=SCHEMA_VERSION,
+                size=sum(each.stat().st_size for each in files if each.exists()),
+            )
+
+    def backup(self, target: Path, *, force: bool = False) -> int:
+        """Copy what is committed now into the file `target`, while others go on writing; return its size in bytes.
+
+        Raises:
+            BackupRefused: when there is a file of that name, unless `force`, and always when it is in use.
+            StoreUnavailable: when it cannot be written, or the copy is found damaged; there is none then.
+        """
+        from adapters.stores.backup import copy
+
+        with self._faults(), closing(self._linked()) as connection:
+            self._version(connection)
+            return copy(connection, self._path, target, force=force)
 
     def _connection(self) -> sqlite3.Connection:
         """Return a new connection to a file that holds our schema, which is made where there is nothing yet."""
-        if self._closed:
-            raise StoreUnavailable(f"store `{self._name}` is closed")
         if self._file is not None:
             self._check_file()
-        connection = sqlite3.connect(
-            f"{self._path.as_uri()}?mode={self._mode}",
-            uri=True,
-            timeout=self._patience,
-            isolation_level=None,  # transactions are begun and ended in so many words
-            check_same_thread=False,  # the lock keeps the threads apart
-        )
+        connection = self._linked()
         try:
             self._prepare(connection)
             found = self._path.stat()
@@ -203,10 +189,22 @@ class SqliteStore(RowLists, LetsGo):
         if not self._log.exists():
             raise StoreUnavailable(f"store `{self._name}` lost its `{self._log.name}` while it was open{_DOUBT}")
 
+    def _linked(self) -> sqlite3.Connection:
+        """Return a new connection to whatever the file holds."""
+        if self._closed:
+            raise StoreUnavailable(f"store `{self._name}` is closed")
+        return sqlite3.connect(
+            f"{self._path.as_uri()}?mode={self._mode}",
+            uri=True,
+            timeout=self._patience,
+            isolation_level=None,  # transactions are begun and ended in so many words
+            check_same_thread=False,  # the lock keeps the threads apart
+        )
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) != SCHEMA_VERSION:
             connection.execute("BEGIN IMMEDIATE")
-            for step in _MIGRATIONS[self._version(connection) :]:  # none, when somebody was faster
+            for step in MIGRATIONS[self._version(connection) :]:  # none, when somebody was faster
                 for statement in step.split(";"):
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

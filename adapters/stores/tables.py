@@ -4,12 +4,13 @@ SQL of all databases here; places of values are written `?`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
+from adapters.stores.cells import micros, moment
 from policy.alike import Alike
 from policy.contract.entry import dump, load
 from policy.contract.moulded import dumps, load_suppression
@@ -118,20 +119,6 @@ def _having(table: str, room: int) -> str:
 def _rounded(count: int) -> int:
     """A power of two, so that there are few statements to prepare."""
     return 1 << (count - 1).bit_length()
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(micros: int) -> datetime:
-    """The time, of its microseconds since 1970."""
-    return _EPOCH + micros * _MICROSECOND
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def _valued(name: str, keys: tuple[str, ...], kind: type[_T]) -> Table[_T]:

@@ -35,6 +35,7 @@ from policy.history import (
     Suppression,
 )
 from policy.ports import Store, StoreUnavailable
+from policy.testing.ledger_contract import LedgerContract
 from policy.testing.state_contract import StateContract
 from policy.testing.store_lines import (
     DOMAIN,
@@ -72,7 +73,7 @@ class _Crash(Exception):
     """Whatever ends a block early."""
 
 
-class StoreContract(StateContract):
+class StoreContract(StateContract, LedgerContract):
     """Inherit, give `make_store`, and override `reopen` where another process sees the same data."""
 
     @pytest.fixture

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.cli import ledger
-from adapters.cli.ledger import LATE, Tail
+from adapters.cli.ledger import LATE, Filter, Tail
+from adapters.stores.memory import MemoryStore
 from policy.history import Entry
 from policy.testing.store_lines import START, entry
 
@@ -104,6 +105,58 @@ def test_every_line_is_fresh_once_however_late_within_the_hour_and_whatever_cloc
         kept += [at(hours, f"a{n}") for n, (hours, when) in enumerate(told) if when == look]
         seen += tail.fresh(sorted(kept, key=lambda each: (each.at, each.attempt_id)), now)
     assert sorted(each.attempt_id for each in seen) == sorted(each.attempt_id for each in kept)
+
+
+def a_store(lines: list[Entry]) -> MemoryStore:
+    store = MemoryStore()
+    with store.unit() as unit:
+        for line in lines:
+            unit.commit(line)
+    return store
+
+
+@given(
+    st.lists(st.floats(-10_000, 100), max_size=12),
+    st.integers(1, 5),
+    st.none() | st.floats(-10_000, 100),
+    st.sampled_from([None, "r", "other"]),
+)
+def test_the_newest_lines_are_the_last_of_all_that_are_meant(
+    hours: list[float], count: int, since: float | None, rule: str | None
+) -> None:
+    store = a_store([at(each, f"a{n}") for n, each in enumerate(hours)])
+    chosen = Filter(rule=rule, since=None if since is None else START + timedelta(hours=since))
+    meant = [each for each in store.entries(since=chosen.since) if rule in (None, each.decision.rule.id)]
+    assert list(chosen.newest(store, count)) == meant[-count:]
+
+
+def test_the_newest_lines_are_found_without_the_old_ones() -> None:
+    store = a_store([at(-n, f"a{n}") for n in range(5000)])
+    asked: list[int] = []
+
+    class Counted(MemoryStore):
+        def entries(self, **cut: Any) -> Any:
+            found = list(store.entries(**cut))
+            asked.append(len(found))
+            return iter(found)
+
+    assert [each.attempt_id for each in Filter().newest(Counted(), 3)] == ["a2", "a1", "a0"]
+    assert asked == [3]
+
+
+def test_a_log_that_is_followed_from_its_newest_line_shows_no_older_one_as_new(
+    observe: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observe(*TOLD, {**TOLD[0], "attempt_id": "a4", "now": "2026-01-01T12:30:00Z"})
+    looks = iter((0, 0))
+
+    def sleep(_: float) -> None:
+        if next(looks, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger.time, "sleep", sleep)
+    shown = run("log", "--follow", "--last", "1", "--format", "json", *STORE).stdout
+    assert [json.loads(line)["id"] for line in shown.splitlines()] == ["a4"]
 
 
 def test_what_is_remembered_to_follow_stays_bounded() -> None:

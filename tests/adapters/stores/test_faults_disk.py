@@ -230,7 +230,7 @@ def test_a_damaged_page_is_told_by_whoever_reads_it(store: SqliteStore, path: Pa
 
 def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_had(path: Path) -> None:
     with sqlite3.connect(path) as older:
-        for statement in sqlite._MIGRATIONS[0].split(";"):
+        for statement in sqlite.MIGRATIONS[0].split(";"):
             older.execute(statement)
         older.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
         older.execute("PRAGMA user_version = 1")
@@ -258,7 +258,7 @@ def test_a_step_to_the_next_schema_that_fails_leaves_the_older_one(path: Path, m
     commit(store, KEPT)
     store.close()
     with monkeypatch.context() as broken:
-        broken.setattr(sqlite, "_MIGRATIONS", (*sqlite._MIGRATIONS, "DROP TABLE watch; SELECT nonsense FROM nowhere"))
+        broken.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, "DROP TABLE watch; SELECT nonsense FROM nowhere"))
         broken.setattr(sqlite, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         with pytest.raises(StoreUnavailable):
             commit(SqliteStore(path), LOST)

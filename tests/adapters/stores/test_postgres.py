@@ -21,9 +21,9 @@ from policy.testing.store_lines import JO, KEY, commit, entry, history, strike, 
 pytest.importorskip("psycopg", reason="stores in PostgreSQL need psycopg")
 
 from adapters.stores import postgres_schema
+from adapters.stores.lists import LISTS
 from adapters.stores.postgres import PostgresStore
 from adapters.stores.postgres_unit import PostgresUnit
-from adapters.stores.rows import LISTS
 from adapters.stores.tables import Question
 
 TIMEOUT = 60  # seconds that any wait in here may last at most
