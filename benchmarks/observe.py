@@ -200,7 +200,7 @@ def inserted(rows: Sequence[tuple[str, str]], size: int) -> float:
 
 def entries(policy: Policy, tried: Sequence[Attempt]) -> list[Entry]:
     """What is kept of attempts whose recipients nobody knows."""
-    return [recorded(policy, each, History(), each.at or START)[0] for each in tried]
+    return [recorded(policy, each, History(), each.at or START).entry for each in tried]
 
 
 def main() -> None:

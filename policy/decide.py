@@ -135,7 +135,7 @@ class _Verdict:
 
     def decision(self) -> Decision:
         action, verdicts = self.suppression(self.lawful(self.rule.then.action))
-        action, verdicts = self.guarded(action, verdicts)
+        action, verdicts = self.guarded(*self.frozen(action, verdicts))
         retry_at = give_up_at = None
         remedy = self.rule.then.remedy or self.diagnosis.remedy
         if action is Action.RETRY:

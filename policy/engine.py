@@ -20,7 +20,7 @@ from policy.diagnosis.category import Category, EvidenceKind
 from policy.guard import Watch
 from policy.history import Entry, History, HistoryKey, Learned, Progress, deadline_of, first_attempt, tries
 from policy.holder import PolicyHolder, in_force
-from policy.outage import watch_keys
+from policy.outage import watches_of
 from policy.planning import Delivery, Plan, plan_key, planned
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
@@ -229,7 +229,7 @@ def history_key(policy: Policy, attempt: Attempt, learned: str | None = None) ->
         message=attempt.message,
         stream=attempt.stream,
         destinations=policy.destinations(to, policy.place(recipient, provider)),
-        watches=watch_keys(policy, recipient, provider),
+        watches=watches_of(policy, attempt, provider),
         provider=provider,
     )
 

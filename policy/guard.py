@@ -11,6 +11,9 @@ delays, it never pardons: who still fails after that is suppressed then.
 People leave at a rate a day, so an answer counts once for each day since the recipient's last delivery: a weekly list
 finds seven times as many gone as a daily one, and neither is an outage.
 
+A resolver of our own that is broken says of every domain that it does not exist. One watch counts the domains, of
+known-good recipients, of which that is said: many at once are no chance either.
+
 Bounds: a watch is of a fixed size whatever happens; recipients that were never delivered to neither open nor close it.
 """
 
@@ -26,6 +29,8 @@ BASELINE = timedelta(days=8)  # a week and a day: a weekly mailing is measured b
 DAY = timedelta(days=1)
 UNDO = timedelta(minutes=60)  # suppressions this young are put aside when the guard opens
 LONGEST_OPEN = timedelta(days=3)
+RESOLVER = "our-resolver"  # a watch of our own DNS: it sees whose domain is said not to exist, and no deliveries
+LONGEST_OPEN_RESOLVER = timedelta(hours=1)  # so it closes by time, and opens again when it is not over
 LEAST_SHARE = 0.005  # of failures a day: the baseline is never lower
 PRIOR = 200  # answers with the least share that count before any were seen: one failure in two is no habit
 CHANCE = 1e-6  # less likely than this is no chance
@@ -127,7 +132,8 @@ def watched(watch: Watch, seen: Seen, *, is_domain: bool = False) -> Watch:
 
 def standing(watch: Watch, now: datetime) -> Watch:
     """Return the watch as it stands at `now`: closed when it has been open for too long; what it saw is usual then."""
-    if watch.open_since is None or now - watch.open_since < LONGEST_OPEN:
+    longest = LONGEST_OPEN_RESOLVER if watch.key == RESOLVER else LONGEST_OPEN
+    if watch.open_since is None or now - watch.open_since < longest:
         return watch
     usual = tuple(each for each in watch.hours if each.bucket >= _first_unusual(watch))
     return evolve(watch, hours=usual, open_since=None, failing=(), probes=())

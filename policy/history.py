@@ -293,6 +293,8 @@ class HistoryKey:
         destinations: keys of what may be suspended or throttled, see `policy.destination`; the pair's comes first.
         watches: keys of the guard's watches, see `policy.outage`.
         provider: as `History` has it; it is what the other keys were made with.
+        freezes: keys of the freezes that concern it: of all mail, of the provider, of the domain.
+        targets: what may be suppressed: the address, the domain, the stream to the address, as far as they are known.
     """
 
     recipient: str | None = None
@@ -302,15 +304,15 @@ class HistoryKey:
     destinations: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
     provider: str | None = None
+    freezes: tuple[str, ...] = field(init=False, eq=False, repr=False)
+    targets: tuple[tuple[Scope, str], ...] = field(init=False, eq=False, repr=False)
 
-    @property
-    def freezes(self) -> tuple[str, ...]:
-        """Keys of the freezes that concern it: of all mail, of the provider, of the domain."""
+    @freezes.default
+    def _freezing(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(each for each in ("", self.provider, self.domain) if each is not None))
 
-    @property
-    def targets(self) -> tuple[tuple[Scope, str], ...]:
-        """What may be suppressed: the address, the domain, the stream to the address, as far as they are known."""
+    @targets.default
+    def _suppressible(self) -> tuple[tuple[Scope, str], ...]:
         stream = stream_target(self.recipient, self.stream) if self.recipient and self.stream else None
         places = ((Scope.ADDRESS, self.recipient), (Scope.DOMAIN, self.domain), (Scope.STREAM, stream))
         return tuple((scope, target) for scope, target in places if target is not None)

@@ -3,12 +3,19 @@
 from datetime import datetime
 
 from policy.address import Address
-from policy.attempt import Attempt, Command
+from policy.attempt import Attempt, Command, Failure
 from policy.diagnosis.category import Category, Fault
-from policy.guard import KNOWN_GOOD, Seen, Watch, standing, watched
+from policy.guard import KNOWN_GOOD, RESOLVER, Seen, Watch, standing, watched
 from policy.history import History
 from policy.reply import Reply
 from policy.rules.policy import Policy
+
+
+def watches_of(policy: Policy, attempt: Attempt, provider: str | None) -> tuple[str, ...]:
+    """Return the keys of the watches that look on at an attempt: where our resolver speaks, only its own."""
+    if attempt.recipient is not None and attempt.outcome is Failure.NO_SUCH_DOMAIN:
+        return (RESOLVER,)
+    return watch_keys(policy, attempt.recipient, provider)
 
 
 def watch_keys(policy: Policy, recipient: Address | None, provider: str | None = None) -> tuple[str, ...]:
@@ -31,9 +38,11 @@ def seen(attempt: Attempt, category: Category, fault: Fault, history: History, n
     Only recipients to whom mail was delivered of late count: lists that were bought, or never tried, prove nothing.
     """
     recipient, reply, success = attempt.recipient, attempt.outcome, history.last_success
-    if recipient is None or not isinstance(reply, Reply) or reply.is_void:
+    if recipient is None or success is None or not is_known_good(history, now):
         return None
-    if success is None or not is_known_good(history, now):
+    if reply is Failure.NO_SUCH_DOMAIN:  # a domain counts once, however many write to it
+        return Seen(at=now, recipient=recipient.domain, domain=recipient.domain, failed=True)
+    if not isinstance(reply, Reply) or reply.is_void:
         return None
     delivered = attempt.command is Command.DOT and category is Category.ACCEPTED
     failed = reply.klass == 5 and category is Category.BAD_MAILBOX and fault is Fault.RECIPIENT

@@ -81,9 +81,17 @@ class Traffic:
 def counted(traffic: Traffic, at: datetime) -> Traffic:
     """Return the traffic with one more attempt; one that is told late counts in the hour in which it is known."""
     hour = (at - _EPOCH) // _HOUR
-    if hour <= traffic.hour:
-        return evolve(traffic, count=traffic.count + 1)
-    return evolve(traffic, hour=hour, count=1, before=traffic.count if hour == traffic.hour + 1 else 0)
+    before, count = traffic.before, traffic.count + 1
+    if hour > traffic.hour:
+        before, count = traffic.count if hour == traffic.hour + 1 else 0, 1
+    return Traffic(
+        target=traffic.target,
+        hour=max(hour, traffic.hour),
+        count=count,
+        before=before,
+        next_at=traffic.next_at,
+        told_at=traffic.told_at,
+    )
 
 
 def half(traffic: Traffic, now: datetime, *, times: int = 1) -> Rate:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from adapters.cli.common import (
+    FINDINGS,
     USAGE,
     clock,
     fail,
@@ -16,8 +17,9 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
-from policy import NULL_SENDER, Address, Delivery, Engine, Plan, parse_address
-from policy.contract import write_forward, write_suppression
+from adapters.cli.lines import Line, groups_of
+from policy import NULL_SENDER, Address, Delivery, Engine, Plan, Policy, parse_address
+from policy.contract import ContractError, read_delivery, write_forward, write_suppression
 from policy.contract.times import write_time
 
 
@@ -26,9 +28,15 @@ from policy.contract.times import write_time
     epilog="""\b
 Examples:
   mailverdict plan --to jo@example.com
-  mailverdict plan --to jo@example.com --to bo@example.com --message-id order-17 --format json""",
+  mailverdict plan --to jo@example.com --to bo@example.com --message-id order-17 --format json
+  mailverdict plan --batch deliveries.jsonl > plans.jsonl""",
 )
-@click.option("--to", "recipients", multiple=True, required=True, metavar="ADDRESS", help="May be repeated.")
+@click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="May be repeated.")
+@click.option(
+    "--batch",
+    metavar="FILE",
+    help="Instead: JSON lines with `recipient`, `sender`, `message_id`, `stream`; - is standard input.",
+)
 @click.option("--from", "sender", metavar="ADDRESS", help='The envelope sender; "" or <> for the null sender.')
 @click.option("--message-id", metavar="ID", help="A message that was tried before; new mail without it.")
 @click.option("--stream", metavar="NAME", help="What kind of mail, such as transactional, bulk.")
@@ -38,6 +46,7 @@ Examples:
 @format_option
 def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     recipients: tuple[str, ...],
+    batch: str | None,
     sender: str | None,
     message_id: str | None,
     stream: str | None,
@@ -47,6 +56,11 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     form: str,
 ) -> None:
     """Say whether mail may be sent to these addresses now, when, by which route, and why not."""
+    if (batch is None) is (not recipients):
+        raise click.UsageError("say to whom: `--to ADDRESS`, or `--batch FILE`")
+    if batch is not None:
+        _plan_lines(batch, the_policy(rules), store_url, now)
+        return
     addresses = [address(each) for each in recipients]
     reverse_path = None if sender is None else (NULL_SENDER if sender in ("", "<>") else address(sender))
     policy = the_policy(rules)
@@ -62,6 +76,36 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
         print_json([write_plan(each) for each in plans])
     else:
         print_plans(plans)
+
+
+def _plan_lines(batch: str, policy: Policy, store_url: str, now: datetime | None) -> None:
+    """Plan line by line, a group at a time; each line has its answer in its place."""
+    from adapters.cli.show import print_json_lines
+
+    bad = 0
+    with the_store(store_url, must_exist=True) as store:
+        engine = Engine(policy, store)
+        for group in groups_of(batch):
+            read = [_delivery(line) for line in group]
+            plans = iter(engine.plan_all([each for each in read if isinstance(each, Delivery)], now=clock(now)))
+            answers = [
+                {"id": line.id, **write_plan(next(plans))} if isinstance(each, Delivery) else line.complaint(each)
+                for line, each in zip(group, read, strict=True)
+            ]
+            bad += sum("error" in answer for answer in answers)
+            print_json_lines(answers)
+    if bad:
+        fail(FINDINGS, f"{bad} bad line{'s' if bad > 1 else ''}")
+
+
+def _delivery(line: Line) -> Delivery | str:
+    """What a line asks for, or what is wrong with it."""
+    if line.error is not None:
+        return line.error
+    try:
+        return read_delivery(line.document)
+    except ContractError as mistake:
+        return str(mistake)
 
 
 def address(text: str) -> Address:

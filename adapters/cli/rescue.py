@@ -91,7 +91,7 @@ class _Span:
 
     def fits(self, entry: Entry) -> bool:
         """Is this one meant, which is not from before `since`?"""
-        failed = entry.decision.action in (Action.BOUNCE, Action.HARD_BOUNCE) or entry.decision.suppress
+        failed = entry.decision.action in (Action.BOUNCE, Action.HARD_BOUNCE)
         return (
             failed
             and (self.until is None or entry.at < self.until)

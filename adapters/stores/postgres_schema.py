@@ -37,11 +37,9 @@ CREATE INDEX forward_in_order ON forward (since, address);
     # the value instead of reading all of it as JSON: PostgreSQL refuses escapes that other texts in it may hold.
     # Quotes within texts are escaped, so that no text can look like the key.
     r"""
-ALTER TABLE ledger
-    ADD COLUMN domain text COLLATE "C" GENERATED ALWAYS AS (substring(recipient from '[^@]*$')) STORED,
-    ADD COLUMN message text COLLATE "C" GENERATED ALWAYS AS (
-        ('"' || substring(value from '"progress":\{[^{}]*"message":"((?:[^"\\]|\\.)*)"') || '"')::json #>> '{}'
-    ) STORED;
+ALTER TABLE ledger ADD COLUMN domain text COLLATE "C", ADD COLUMN message text COLLATE "C";
+UPDATE ledger SET domain = substring(recipient from '[^@]*$'), message =
+    ('"' || substring(value from '"progress":\{[^{}]*"message":"((?:[^"\\]|\\.)*)"') || '"')::json #>> '{}';
 CREATE INDEX ledger_of_recipient ON ledger (recipient, at);
 CREATE INDEX ledger_of_domain ON ledger (domain, at);
 CREATE INDEX ledger_of_message ON ledger (message, at);

@@ -67,6 +67,7 @@ class RowUnit(RowAttic, ShelvedUnit):
         self.name = name  # of the store, as its messages show it
         self._known: dict[Table[Any], dict[Key, Any]] = {each: {} for each in KEYED}
         self._newest: dict[Pile[Any], dict[str, list[Any]]] = {each: {} for each in PILES}
+        self._changes = 0
 
     young = "SELECT value FROM suppression WHERE since >= ?"  # what bounces made since then is among it
 
@@ -269,6 +270,9 @@ class RowUnit(RowAttic, ShelvedUnit):
 
     def _make_room(self) -> None:
         """A unit may be of any length; what it knows is not."""
+        self._changes += 1
+        if self._changes % _LOOKED and self._changes > _LOOKED:
+            return
         if sum(map(len, self._known.values())) > _ROWS_KNOWN:
             self.forget_all()
 
@@ -318,3 +322,4 @@ KEYED: tuple[Table[Any], ...] = (
 PILES: tuple[Pile[Any], ...] = (STRIKES, TRIGGERS)
 _ASKED = 512
 _ROWS_KNOWN = 50_000
+_LOOKED = 256  # how seldom it is counted

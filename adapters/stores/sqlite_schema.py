@@ -29,13 +29,13 @@ CREATE TABLE past_trigger (target TEXT, rule TEXT, attempt TEXT, at INTEGER NOT 
 CREATE INDEX trigger_in_order ON past_trigger (target, at, rule, attempt);
 CREATE TABLE watch (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
-    # The ledger by recipient, domain and message. The columns are reckoned when they are read, so that rows of before
-    # need no rewriting: the domain is what follows the last `@`; of a value that is damaged there is no message.
+    # The ledger by recipient, domain and message: the domain is what follows the last `@`; of a value that is damaged
+    # there is no message. Columns that SQLite reckons itself would cost more than all else of a line.
     """
-ALTER TABLE ledger ADD COLUMN domain TEXT GENERATED ALWAYS AS
-    (substr(recipient, length(rtrim(recipient, replace(recipient, '@', ''))) + 1)) VIRTUAL;
-ALTER TABLE ledger ADD COLUMN message TEXT GENERATED ALWAYS AS
-    (CASE WHEN json_valid(value) THEN json_extract(value, '$.progress.message') END) VIRTUAL;
+ALTER TABLE ledger ADD COLUMN domain TEXT;
+ALTER TABLE ledger ADD COLUMN message TEXT;
+UPDATE ledger SET domain = substr(recipient, length(rtrim(recipient, replace(recipient, '@', ''))) + 1),
+    message = CASE WHEN json_valid(value) THEN json_extract(value, '$.progress.message') END;
 CREATE INDEX ledger_of_recipient ON ledger (recipient, at);
 CREATE INDEX ledger_of_domain ON ledger (domain, at);
 CREATE INDEX ledger_of_message ON ledger (message, at);

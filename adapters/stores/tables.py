@@ -139,8 +139,8 @@ def _since(name: str, keys: tuple[str, ...], kind: type[_T]) -> Table[_T]:
 LEDGER: Table[Entry] = Table(
     "ledger",
     ("attempt_id", "recipient"),
-    ("at", "value"),
-    lambda entry: (micros(entry.at), dump(entry)),
+    ("at", "domain", "message", "value"),
+    lambda entry: (micros(entry.at), entry.recipient.rpartition("@")[2], entry.progress.message, dump(entry)),
     lambda text: load(text, Entry),
 )
 PROGRESS = _valued("progress", ("message", "recipient"), Progress)

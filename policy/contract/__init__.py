@@ -16,6 +16,7 @@ from policy.contract.decision import (
     write_throttling,
     write_watch,
 )
+from policy.contract.delivery import read_delivery
 from policy.contract.entry import dump, dump_entry, load, load_entry
 from policy.contract.mistake import ContractError
 from policy.contract.suppression import read_suppression
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "load_entry",
     "read_attempt",
+    "read_delivery",
     "read_suppression",
     "write_attempt",
     "write_decision",

@@ -36,14 +36,14 @@ def read_attempt(document: object) -> Attempt:
     if not isinstance(document, dict):
         raise ContractError(["an attempt is a JSON object with keys such as `reply` and `recipient`"])
     said = {key: value for key, value in document.items() if value is not None}
-    mistakes = [unknown("key", key, _KEYS) for key in document if key not in _KEYS]
+    mistakes = [unknown("key", key, KEYS) for key in document if key not in KEYS]
     outcomes = [key for key in ("reply", "failure", "event") if key in said]
     if not outcomes:
         mistakes.append("one of `reply`, `failure` and `event` is needed")
     if len(outcomes) > 1:
         mistakes.append(f"`{outcomes[0]}` and `{outcomes[1]}` exclude each other")
     values: dict[str, Any] = {}
-    for key, (name, read) in _KEYS.items():
+    for key, (name, read) in KEYS.items():
         if key in said:
             try:
                 values[name] = read(key, said[key])
@@ -179,7 +179,7 @@ def _of(key: str, error: ValueError) -> ValueError:
 
 
 # The contract's keys in its order: the attribute that each fills, and what reads it.
-_KEYS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
+KEYS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "id": ("id", _text),
     "reply": ("outcome", _reply),
     "failure": ("outcome", _named(Failure)),

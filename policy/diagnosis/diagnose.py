@@ -62,7 +62,7 @@ EVENTS = {
         weight=Weight.STRONG,
         points=0,
         meaning="the recipient asked for no more of this kind",
-        remedy="",
+        remedy="Send no more of this kind.",
     ),
 }
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.stores.memory import MemoryStore
 from policy.address import Address, parse_address
-from policy.attempt import Attempt, Command
+from policy.attempt import Attempt, Command, Failure
 from policy.decision import Action, Alert, CloseGuard, Decision, OpenGuard
 from policy.engine import Engine, history_key
 from policy.history import EntryState, Source
@@ -303,3 +303,53 @@ def test_the_same_people_are_suppressed_in_the_end_as_without_an_outage(hours: i
     engine.observe_all([attempt(each, end + n * MINUTE, ok=True) for n, each in enumerate(there)], now=NOW)
     refuse(engine, *gone, at=end + HOUR)
     assert binding(engine, end + HOUR) == {each.key for each in gone}
+
+
+# ---- our own resolver ------------------------------------------------------------------------------------------------
+
+
+def nowhere(of: Engine, number: int, at: datetime) -> Decision:
+    told = Attempt(
+        outcome=Failure.NO_SUCH_DOMAIN,
+        recipient=parse_address(f"jo@d{number}.example"),
+        at=at,
+        attempt_id=f"n{number} {at}",
+        message_id=f"n{number} {at}",
+    )
+    return of.observe(told, now=at)
+
+
+def delivered_to(of: Engine, number: int, at: datetime) -> None:
+    told = Attempt(
+        outcome=parse_reply("250 2.0.0 queued"),
+        command=Command.DOT,
+        recipient=parse_address(f"jo@d{number}.example"),
+        at=at,
+        attempt_id=f"d{number}",
+        message_id=f"d{number}",
+    )
+    of.observe(told, now=at)
+
+
+def test_many_known_domains_that_do_not_exist_at_once_are_our_resolvers_fault() -> None:
+    of = Engine(SHIPPED, MemoryStore())
+    for number in range(12):
+        delivered_to(of, number, NOW - timedelta(days=1))
+    decisions = [nowhere(of, number, NOW + timedelta(seconds=number)) for number in range(8)]
+    assert [each.suppress for each in decisions] == [True] * 4 + [False] * 4  # the fifth domain opens it
+    assert decisions[4].action is Action.RETRY
+    assert not any(each.active(NOW + timedelta(minutes=1)) for each in of.store.suppressions())  # put aside
+    hours = NOW + timedelta(hours=2)
+    assert nowhere(of, 9, hours).suppress  # one alone, later, is believed again
+
+
+def test_domains_that_never_took_mail_say_nothing_of_our_resolver() -> None:
+    of = Engine(SHIPPED, MemoryStore())
+    assert all(nowhere(of, number, NOW).suppress for number in range(20))
+
+
+def test_one_domain_that_is_gone_is_gone_however_many_write_to_it() -> None:
+    of = Engine(SHIPPED, MemoryStore())
+    delivered_to(of, 1, NOW - timedelta(days=1))
+    for minute in range(10):
+        assert nowhere(of, 1, NOW + timedelta(minutes=minute)).suppress

@@ -41,9 +41,12 @@ def test_a_251_is_accepted_and_its_path_noted_and_nothing_is_fixed_or_retried(do
     decision = document("decide", MOVED, "--to", "jo@old.example")
     assert decision["action"] == "accept-and-note-forward"
     assert (decision["suppress"], decision["retry_at"], decision["give_up_at"]) == (False, None, None)
-    assert {"effect": "note-forward", "address": "jo@old.example", "forward_path": "jo@new.example"} in decision[
-        "effects"
-    ]
+    assert {
+        "effect": "note-forward",
+        "address": "jo@old.example",
+        "forward_path": "jo@new.example",
+        "approved": False,
+    } in decision["effects"]
     assert not decision["final"]  # only the final dot settles a delivery
 
 

@@ -66,7 +66,7 @@ def test_expired_suppressions_are_shown_only_when_all_are_asked_for(document: Do
 
 def test_forwards_have_the_keys_of_the_contract(document: Document) -> None:
     (note,) = document("forwards", "list", *STORE)
-    assert list(note) == ["address", "forward_path", "state", "reply", "since"]
+    assert list(note) == ["address", "forward_path", "state", "reply", "since", "seen_at"]
     assert (note["address"], note["forward_path"], note["state"]) == ("jo@x.example", "jo@new.example", "pending")
 
 

@@ -1,5 +1,6 @@
 """`mailverdict plan`: whether mail may be sent now, when, by which route, and why not."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,18 @@ Lines = Callable[..., str]
 
 STORE = ("--store", "sqlite:///mail.db")
 NOON = "2026-01-01T12:00:00Z"
-KEYS = ["recipient", "verdict", "not_before", "route", "alone", "why", "suppression", "forward", "deliver_to"]
+KEYS = [
+    "recipient",
+    "verdict",
+    "not_before",
+    "route",
+    "alone",
+    "in_clear",
+    "why",
+    "suppression",
+    "forward",
+    "deliver_to",
+]
 KEYS.append("policy_version")
 
 
@@ -133,3 +145,36 @@ def test_a_plan_makes_no_store(run: Run) -> None:
 @pytest.mark.parametrize("words", [("--to", "jo"), ("--to", "jo@x.example", "--from", "@"), ()])
 def test_a_bad_address_is_a_usage_error(words: tuple[str, ...], run: Run) -> None:
     assert run("plan", *words, "--store", "memory:", status=2).stdout == ""
+
+
+def test_a_batch_of_deliveries_is_planned_line_by_line_as_each_alone(
+    observe: Any, document: Document, run: Run, lines: Lines
+) -> None:
+    observe({"reply": "550 5.1.1 no"}, {"event": "complaint", "recipient": "bo@x.example", "stream": "news"})
+    asked = [
+        {"id": "1", "recipient": "jo@x.example"},
+        {"id": "2", "recipient": "bo@x.example", "stream": "news"},
+        {"id": "3", "recipient": "bo@x.example", "stream": "bills", "sender": "a@ours.example"},
+    ]
+    told = run("plan", "--batch", lines(*asked), "--now", NOON, *STORE).stdout
+    plans = [json.loads(each) for each in told.splitlines()]
+    assert [(each.pop("id"), each["verdict"]) for each in plans] == [
+        ("1", "suppressed"),
+        ("2", "suppressed"),
+        ("3", "send"),
+    ]
+    assert plans[0] == document("plan", "--to", "jo@x.example", "--now", NOON, *STORE)[0]
+
+
+def test_a_bad_delivery_gets_its_error_in_its_place_and_the_others_are_planned(run: Run, lines: Lines) -> None:
+    batch = lines({"recipient": "jo@x.example"}, {"recipent": "jo@x.example"}, b"{", {"recipient": "no address"})
+    result = run("plan", "--batch", batch, "--store", "memory:", status=1)
+    answers = [json.loads(each) for each in result.stdout.splitlines()]
+    assert [each.get("verdict") for each in answers] == ["send", None, None, None]
+    assert "did you mean `recipient`?" in answers[1]["error"]
+    assert "3 bad lines" in result.stderr
+
+
+def test_a_plan_is_asked_for_addresses_or_for_a_batch(run: Run) -> None:
+    for words in ((), ("--to", "jo@x.example", "--batch", "-")):
+        assert "say to whom" in run("plan", *words, "--store", "memory:", status=2).stderr

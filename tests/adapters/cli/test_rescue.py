@@ -21,7 +21,7 @@ TOLD = [
     {**GONE, "recipient": "Ann@gmail.com", "now": "2026-01-01T09:00:00Z", "sender": "news@y.example"},
     {**GONE, "recipient": "bo@x.example", "now": "2026-01-01T10:00:00Z"},
     {**GONE, "recipient": "cy@x.example", "now": "2026-01-01T11:00:00Z", "reply": "550 5.7.1 blocked by policy"},
-    {**GONE, "recipient": "di@x.example", "now": "2026-01-01T11:00:00Z"},
+    {**GONE, "recipient": "di@x.example", "now": "2026-01-01T11:01:00Z"},
     {**GONE, "recipient": "ed@x.example", "now": "2026-01-01T11:10:00Z"},
     {**GONE, "recipient": "ed@x.example", "now": "2026-01-01T11:20:00Z", "reply": "250 ok", "command": "DOT"},
     {**GONE, "recipient": "fay@x.example", "now": "2026-01-01T11:30:00Z", "reply": "450 4.2.1 later"},

@@ -12,9 +12,11 @@ import pytest
 from attrs import evolve
 
 from adapters.stores import open_store, sqlite
+from adapters.stores.cells import micros
 from adapters.stores.facts import BackupRefused
 from adapters.stores.lists import lines_of
 from adapters.stores.sqlite import SCHEMA_VERSION, SqliteStore
+from policy.contract.entry import dump
 from policy.history import Entry
 from policy.ledger import Cut
 from policy.ports import Store, StoreUnavailable
@@ -44,6 +46,14 @@ def lines() -> list[Entry]:
     return [evolve(line, recipient=recipient) for line, recipient in zip(made, RECIPIENTS, strict=True)]
 
 
+OLD_LINE = "INSERT INTO ledger (attempt_id, recipient, at, value) VALUES ({}, {}, {}, {})"
+
+
+def old_rows() -> list[tuple[str, str, int, str]]:
+    """The lines as they were written before they had a domain and a message of their own."""
+    return [(each.attempt_id, each.recipient, micros(each.at), dump(each)) for each in lines()]
+
+
 def finds_all_by_each(store: Store) -> bool:
     """Is each line found by its message, its recipient and its domain?"""
     whole = list(store.entries())
@@ -66,8 +76,10 @@ def test_a_file_of_an_older_schema_is_filled_at_the_first_use(path: Path, monkey
         steps = older(sqlite.MIGRATIONS)
         past.setattr(sqlite, "MIGRATIONS", steps)
         past.setattr(sqlite, "SCHEMA_VERSION", len(steps))
-        with closing(SqliteStore(path)) as store:
-            commit(store, *lines())
+        with closing(SqliteStore(path)) as store, store.unit():
+            pass
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.executemany(OLD_LINE.format(*"????"), old_rows())
     with closing(SqliteStore(path)) as store:
         facts = store.facts()
         assert (store.schema(), facts.schema, facts.current) == (len(steps), len(steps), SCHEMA_VERSION)
@@ -81,9 +93,10 @@ def test_a_damaged_line_of_an_older_file_does_not_close_the_store(path: Path, mo
         steps = older(sqlite.MIGRATIONS)
         past.setattr(sqlite, "MIGRATIONS", steps)
         past.setattr(sqlite, "SCHEMA_VERSION", len(steps))
-        with closing(SqliteStore(path)) as store:
-            commit(store, *lines())
+        with closing(SqliteStore(path)) as store, store.unit():
+            pass
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.executemany(OLD_LINE.format(*"????"), old_rows())
         other.execute("UPDATE ledger SET value = 'no JSON' WHERE attempt_id = 'a1'")
     with closing(SqliteStore(path)) as store:
         assert [each.attempt_id for each in store.entries(message=MESSAGES[2])] == ["a2"]
@@ -216,8 +229,13 @@ def test_a_schema_of_an_older_program_is_filled_at_the_first_use(url: str, monke
     steps = older(postgres_schema.MIGRATIONS)
     with monkeypatch.context() as past:
         past.setattr(postgres_schema, "MIGRATIONS", steps)
-        with closing(open_store(url)) as store:
-            commit(store, *lines())
+        with closing(PostgresStore(url)) as old, old.unit():
+            pass
+        with closing(PostgresStore(url)) as old, closing(old._linked()) as link:
+            link.execute(f'BEGIN; SET search_path = "{old._place.schema}"'.encode())
+            for row in old_rows():
+                link.execute(OLD_LINE.format(*["%s"] * 4).encode(), row)
+            link.execute(b"COMMIT")
     with closing(PostgresStore(url, must_exist=True)) as store:
         facts = store.facts()
         assert (store.schema(), facts.schema, facts.current) == (
