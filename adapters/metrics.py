@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from policy import Decision
 from policy.decision import Alert, CloseGuard, OpenGuard, Suppress, Suspend
-from policy.guard import standing
+from policy.guard import RESOLVER, standing
 from policy.ports import Store
 from policy.text import clean
 
@@ -42,6 +42,8 @@ COUNTERS = {
 GAUGES = {
     "mailverdict_guards_open": (("provider",), "Outage guards that are open."),
     "mailverdict_suspensions": (("provider",), "Suspensions in force."),
+    "mailverdict_throttles": (("provider",), "Destinations to which mail goes slower."),
+    "mailverdict_freezes": (("provider",), "Freezes in force; `all` is that of all mail."),
     "mailverdict_suppressions": (("scope", "strength", "source"), "Suppressions in force."),
 }
 LATENCY = "mailverdict_decision_seconds"
@@ -78,7 +80,14 @@ class States:
         """
         guards = (self.provider(each.key) for each in store.watches() if standing(each, now).is_open)
         suspended = (self.destination(each.target) for each in store.suspensions() if each.active(now))
-        seen = {"mailverdict_guards_open": _tally(guards), "mailverdict_suspensions": _tally(suspended)}
+        slowed = (self.destination(each.target) for each in store.throttlings() if each.active(now))
+        frozen = (self.provider(each.provider) if each.provider else "all" for each in store.freezes())
+        seen = {
+            "mailverdict_guards_open": _tally(guards),
+            "mailverdict_suspensions": _tally(suspended),
+            "mailverdict_throttles": _tally(slowed),
+            "mailverdict_freezes": _tally(frozen),
+        }
         if suppressions:
             binding = (each for each in store.suppressions() if each.active(now))
             labels = ((each.scope.value, each.strength.value, each.source.value) for each in binding)
@@ -106,7 +115,7 @@ class States:
 
     def provider(self, name: str | None) -> str:
         """The provider's name where the rules have it."""
-        return name if name is not None and name in self.providers else OTHER
+        return name if name is not None and (name in self.providers or name == RESOLVER) else OTHER
 
     def destination(self, pair: str) -> str:
         """The provider to which a suspended pair leads."""
