@@ -120,7 +120,7 @@ class Engine:
 
 def _plan(policy: Policy, unit: Unit, delivery: Delivery, now: datetime) -> Plan:
     def look(address: Address) -> History:
-        return unit.history(HistoryKey(recipient=address.key, domain=address.domain))
+        return unit.history(HistoryKey(recipient=address.key, domain=address.domain, stream=delivery.stream))
 
     recipient = delivery.recipient
     learned = None if policy.provider_by_domain(recipient) else learned_provider(policy, unit, recipient.domain, now)

@@ -5,6 +5,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
+from policy.address import Address, parse_address
 from policy.attempt import Attempt, Custody
 from policy.decision import Action, Decision, RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
@@ -79,6 +80,23 @@ def first_attempt(attempt: Attempt, progress: Progress | None, now: datetime) ->
 def stream_target(address: str, stream: str) -> str:
     """The target of a suppression of one stream to an address; a domain has no `#`, so it can be told apart."""
     return f"{address}#{stream}"
+
+
+def stream_of(text: str) -> tuple[Address, str] | None:
+    """Read the address and the stream of `jo@example.org#news`; None: it names no stream.
+
+    The stream begins at the first `#` after what reads as an address: both may have any sign, a domain has no `#`.
+
+    >>> stream_of("a#b@example.org#spring@sale")[1], stream_of("a#b@example.org")
+    ('spring@sale', None)
+    """
+    at = text.find("@")
+    while at >= 0 and (mark := text.find("#", at)) >= 0:
+        try:
+            return parse_address(text[:mark]), text[mark + 1 :]
+        except ValueError:
+            at = text.find("@", at + 1)
+    return None
 
 
 def deadline_of(attempt: Attempt, progress: Progress | None) -> datetime | None:

@@ -10,7 +10,7 @@ from enum import Enum
 
 from policy.alike import Alike
 from policy.decision import Scope, Strength
-from policy.history import HistoryKey, Source, Suppression
+from policy.history import HistoryKey, Source, Suppression, stream_of
 from policy.ports import Unit
 
 
@@ -47,8 +47,8 @@ def present(unit: Unit, scope: Scope, target: str) -> Suppression | None:
     """Return the entry for a target, active or not; None when there is none."""
     is_address = scope is Scope.ADDRESS
     if scope is Scope.STREAM:
-        address, _, stream = target.rpartition("#")
-        found = unit.history(HistoryKey(recipient=address, stream=stream)).suppressions
+        of = stream_of(target)
+        found = unit.history(HistoryKey(recipient=of[0].key, stream=of[1])).suppressions if of is not None else ()
     else:
         key = HistoryKey(recipient=target) if is_address else HistoryKey(domain=target)
         found = unit.history(key).suppressions

@@ -70,7 +70,7 @@ class Plan:
         not_before: when to ask again; None when it may be sent now, or never.
         route: the name of the route; None unless it is to be sent.
         alone: it has to go in a transaction of its own (a `Split` was decided).
-        in_clear: it has to go without TLS this once (an `InClear` was decided).
+        in_clear: it goes without TLS from here on, which does not work there (an `InClear` was decided).
         why: one line for a person.
         suppression: the entry that forbids it; None when none does.
         forward: the note of another address, if there is one; it changes nothing while it waits for approval.

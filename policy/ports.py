@@ -90,6 +90,9 @@ class Unit(Protocol):
     def frozen(self, provider: str) -> Freeze | None:
         """Return the freeze of a provider or domain, of all mail for an empty one; None: there is none."""
 
+    def streams_of(self, address: str) -> Sequence[Suppression]:
+        """Return what stands against single streams to an address (a key), active or not, by target."""
+
     def release(self, target: str) -> int:
         """Release every suppression of `target` (an address key or a domain) that is not released yet, and remove its
         strikes; return how many there were, active or not."""

@@ -70,6 +70,9 @@ class Shelf(Protocol):
         for each in entries:
             self.put_suppression(each.whole)
 
+    def streams_of(self, address: str) -> Sequence[Suppression]:
+        """Return those of scope stream whose target begins with `address#`, by target."""
+
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
         """Return at least those of bounces from `since` on, in any order."""
 

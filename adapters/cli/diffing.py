@@ -15,6 +15,7 @@ from policy.contract.decision import EFFECT_NAMES
 from policy.decision import Alert, Delivered, Effect, Strike, Suppress, Suspend
 from policy.rules.proof.change import Change, Pair
 from policy.rules.proof.diff import diff
+from policy.rules.proof.setting_diff import SettingChange, setting_changes
 
 SHIPPED = ("-", "shipped")
 _PAIRS = 3  # of rules that are named in one change
@@ -41,14 +42,15 @@ def diff_command(old: str, new: str, rules: tuple[str, ...], exit_code: bool, no
     What is not told stays as it is. MAILVERDICT_RULES does not count here.
     """
     at = clock(now)
-    changes = diff(_policy(old, rules), _policy(new, rules), now=at)
+    before, after = _policy(old, rules), _policy(new, rules)
+    changes, settings = diff(before, after, now=at), list(setting_changes(before, after))
     if form == "json":
         from adapters.cli.show import print_json
 
-        print_json([_document(each) for each in changes])
+        print_json([*(_document(each) for each in changes), *(_setting_document(each) for each in settings)])
     else:
-        _print(changes, at)
-    if changes and exit_code:
+        _print(changes, settings, at)
+    if (changes or settings) and exit_code:
         sys.exit(FINDINGS)
 
 
@@ -57,16 +59,19 @@ def _policy(file: str, rules: Sequence[str]) -> Policy:
     return the_policy(files) if files else load_policy()
 
 
-def _print(changes: Sequence[Change], now: datetime) -> None:
-    """Blocks of what is shown, then what is only possible."""
+def _print(changes: Sequence[Change], settings: Sequence[SettingChange], now: datetime) -> None:
+    """Blocks of what is shown, then what no rule does, then what is only possible."""
     shown = [each for each in changes if each.witness is not None]
     possible = [each for each in changes if each.witness is None]
     blocks = [list(_lines(each, now)) for each in shown]
+    if settings:
+        blocks.append([each.says for each in settings])
     if possible:
         blocks.append([_POSSIBLE, *(f"  {'; '.join(each.says)}{_by(each.pairs)}" for each in possible)])
     for number, block in enumerate(blocks):
         click.echo("\n".join([*([""] if number else []), *(_line(each) for each in block)]))
-    click.echo(_counted(len(shown), len(possible)) if changes else "nothing changes", err=True)
+    counts = (len(shown), "shown"), (len(settings), "of settings"), (len(possible), "possible")
+    click.echo(_counted(counts) if blocks else "nothing changes", err=True)
 
 
 def _line(text: str) -> str:
@@ -74,9 +79,10 @@ def _line(text: str) -> str:
     return " " * indent + safe(text, 2000)
 
 
-def _counted(shown: int, possible: int) -> str:
-    parts = [f"{count} {noun}" for count, noun in ((shown, "shown"), (possible, "possible")) if count]
-    return f"{shown + possible} change{'' if shown + possible == 1 else 's'}: {', '.join(parts)}"
+def _counted(counts: Sequence[tuple[int, str]]) -> str:
+    whole = sum(count for count, _ in counts)
+    parts = (f"{count} {what}" for count, what in counts if count)
+    return f"{whole} change{'' if whole == 1 else 's'}: {', '.join(parts)}"
 
 
 def _lines(change: Change, now: datetime) -> Iterator[str]:
@@ -142,7 +148,13 @@ def _document(change: Change) -> dict[str, Any]:
         "witness": None if change.witness is None else change.witness.document(),
         "before": None if change.before is None else write_decision(change.before),
         "after": None if change.after is None else write_decision(change.after),
+        "about": "decisions",
     }
+
+
+def _setting_document(change: SettingChange) -> dict[str, Any]:
+    """The same of what no rule says; `about` is the section of a file that does, and there is nothing to decide."""
+    return {"says": [change.says], "rules": [], "witness": None, "before": None, "after": None, "about": change.about}
 
 
 def _ref(ref: RuleRef) -> dict[str, Any]:

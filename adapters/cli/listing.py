@@ -15,9 +15,11 @@ from attrs import frozen
 
 from adapters.cli.common import USAGE, fail
 from policy.address import parse_address, parse_domain
+from policy.attempt import NAME_LIMIT
 from policy.contract.times import read_time
 from policy.decision import RuleRef
-from policy.history import Suppression
+from policy.history import Suppression, stream_of, stream_target
+from policy.text import clean
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -110,8 +112,11 @@ def table_format_option(default: str) -> Callable[[F], F]:
 
 
 def target_key(text: str) -> str:
-    """Read an address or a domain given as an argument, or end the command."""
+    """Read an address, a domain, or an address with a stream (`jo@example.org#news`), or end the command."""
     try:
+        of_stream = stream_of(text)
+        if of_stream is not None:
+            return stream_target(of_stream[0].key, clean(of_stream[1], limit=NAME_LIMIT))
         return parse_address(text).key if "@" in text else parse_domain(text)
     except ValueError as error:
         fail(USAGE, str(error))

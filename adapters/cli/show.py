@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from policy import Action, Attempt, Custody, Decision, Failure
-from policy.decision import Alert, NoteForward, Reconnect, Split, Strike, Suppress, Suspend
+from policy.decision import (
+    Alert,
+    InClear,
+    NoteForward,
+    Reconnect,
+    Recovered,
+    Split,
+    Strike,
+    Suppress,
+    Suspend,
+    Throttle,
+)
 from policy.text import TEXT_LIMIT, clean
 
 if TYPE_CHECKING:
@@ -161,9 +172,16 @@ def effects(decision: Decision) -> list[str]:
             case Strike():
                 lines.append(f"strike {effect.count} of {effect.needed} against {effect.target or 'the address'}")
             case NoteForward():
-                lines.append(f"note `{effect.forward_path}` (untrusted, waits for approval)")
+                trusted = "approved by the rule" if effect.approved else "untrusted, waits for approval"
+                lines.append(f"note `{effect.forward_path}` ({trusted})")
             case Suspend():
                 lines.append(f"suspend {effect.target} until {moment(effect.until)}")
+            case Throttle():
+                lines.append(f"no faster than {effect.rate} to {effect.target} until {moment(effect.until)}")
+            case Recovered():
+                lines.append(f"{effect.target} is well again")
+            case InClear():
+                lines.append("without TLS, which does not work there")
             case Split():
                 lines.append("in a transaction of its own")
             case Reconnect():

@@ -10,7 +10,9 @@ from attrs import evolve, frozen
 
 from adapters.cli.common import (
     FINDINGS,
+    USAGE,
     clock,
+    fail,
     format_option,
     now_option,
     rules_option,
@@ -21,6 +23,7 @@ from adapters.cli.common import (
 )
 from adapters.cli.counting import states_of
 from adapters.cli.listing import show
+from policy.address import parse_domain
 from policy.attempt import NAME_LIMIT
 from policy.contract import write_freeze, write_suspension, write_throttling, write_watch
 from policy.destination import in_words
@@ -182,10 +185,12 @@ def close_guard(key: str, store_url: str, form: str) -> None:
 @click.option("--note", default="", metavar="TEXT", help="Why, for those who find it.")
 @now_option
 @store_option
+@rules_option
 @format_option
-def freeze(provider: str, note: str, now: datetime | None, store_url: str, form: str) -> None:
+def freeze(provider: str, note: str, now: datetime | None, store_url: str, rules: tuple[str, ...], form: str) -> None:
     """From now on bounce nobody and suppress nobody, until `lift`: what would be, is held and recorded."""
-    said = Freeze(provider=clean(provider, limit=NAME_LIMIT), since=clock(now), note=clean(note, limit=TEXT_LIMIT))
+    name = _whose(provider, rules)
+    said = Freeze(provider=name, since=clock(now), note=clean(note, limit=TEXT_LIMIT))
     with the_store(store_url) as store, store.unit() as unit:
         fresh = unit.frozen(said.provider) is None
         unit.freeze(said)
@@ -195,11 +200,13 @@ def freeze(provider: str, note: str, now: datetime | None, store_url: str, form:
 @states_group.command("lift", epilog="\b\nExample:\n  mailverdict states lift --provider google")
 @click.option("--provider", default="", metavar="NAME", help="The freeze of this provider; else that of all mail.")
 @store_option
+@rules_option
 @format_option
-def lift(provider: str, store_url: str, form: str) -> None:
+def lift(provider: str, store_url: str, rules: tuple[str, ...], form: str) -> None:
     """End a freeze: what was held by it is planned again, and decided as it then is."""
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        lifted = unit.lift(clean(provider, limit=NAME_LIMIT))
+        given = clean(provider, limit=NAME_LIMIT)  # as it was frozen, whatever the rules call it by now
+        lifted = unit.lift(given if unit.frozen(given) else _whose(provider, rules))
     _tell(form, provider or "all mail", lifted is not None, "lifted", "is not frozen")
 
 
@@ -228,6 +235,22 @@ def metrics_of_states(now: datetime | None, store_url: str, rules: tuple[str, ..
         print_json([{"metric": each.name, "labels": each.labels, "value": each.value} for each in samples])
     else:
         click.echo(text(states), nl=False)
+
+
+def _whose(provider: str, rules: tuple[str, ...]) -> str:
+    """The provider's own name, or a domain; a name that nobody goes by would freeze nothing."""
+    if not provider:
+        return ""
+    name = the_policy(rules).provider_called(provider)
+    if name is not None:
+        return name
+    if "." not in provider:
+        hint = "`mailverdict rules show` has all, or name a domain"
+        fail(USAGE, f"no provider is called `{clean(provider, limit=80)}`; {hint}")
+    try:
+        return parse_domain(provider)
+    except ValueError as error:
+        fail(USAGE, str(error))
 
 
 def _tell(form: str, target: str, done: bool, did: str, did_not: str) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import click
+from attrs import evolve
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
 from adapters.cli.listing import (
@@ -20,8 +21,9 @@ from policy.contract import write_suppression
 from policy.contract.times import write_time
 from policy.decision import RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
-from policy.history import History, HistoryKey, Source, Suppression
+from policy.history import History, HistoryKey, Source, Suppression, stream_of
 from policy.intake import Intake, take
+from policy.ports import Unit
 from policy.text import TEXT_LIMIT, clean
 
 BY_HAND = RuleRef("by-hand", "", 0)
@@ -68,7 +70,7 @@ def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url:
     """Show all that is known for or against addresses or domains: entries of any state, strikes, the last delivery."""
     at, keys = clock(now), [target_key(each) for each in targets]
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        known = [(key, unit.history(_key(key))) for key in keys]
+        known = [(key, _known(unit, key)) for key in keys]
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -80,9 +82,18 @@ def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url:
 
 
 def _key(target: str) -> HistoryKey:
-    target, _, stream = target.partition("#") if "#" in target.rpartition("@")[2] else (target, "", "")
+    of_stream = stream_of(target)
+    if of_stream is not None:
+        return HistoryKey(recipient=of_stream[0].key, domain=of_stream[0].domain, stream=of_stream[1])
     local, at, domain = target.rpartition("@")
-    return HistoryKey(recipient=target if local and at else None, domain=domain, stream=stream or None)
+    return HistoryKey(recipient=target if local and at else None, domain=domain)
+
+
+def _known(unit: Unit, target: str) -> History:
+    """What is known of a target; of an address also what stands against single streams to it."""
+    history = unit.history(_key(target))
+    of_streams = [each for each in unit.streams_of(target) if each not in history.suppressions]
+    return evolve(history, suppressions=(*history.suppressions, *of_streams))
 
 
 def _document(key: str, history: History, at: datetime) -> dict[str, Any]:
@@ -101,8 +112,10 @@ def _document(key: str, history: History, at: datetime) -> dict[str, Any]:
 def _lines(key: str, history: History, at: datetime) -> Iterable[str]:
     from adapters.cli.show import moment
 
-    suppressed = any(each.active(at) for each in history.suppressions)
-    yield f"{key}: {'suppressed' if suppressed else 'not suppressed'}"
+    active = [each for each in history.suppressions if each.active(at)]
+    partly = all(each.scope is Scope.STREAM for each in active) and "#" not in key
+    words = "suppressed for some streams" if partly else "suppressed"
+    yield f"{key}: {words if active else 'not suppressed'}"
     for each in history.suppressions:
         state = "expired" if each.state.value == "active" and not each.active(at) else each.state.value
         yield f"  {state} entry of {each.target}, {each.strength.value}, since {moment(each.since)}"
@@ -176,6 +189,7 @@ def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> 
     keys = [target_key(each) for each in targets]
     with the_store(store_url, must_exist=True) as store, store.unit() as unit:
         released = [(key, unit.release(key)) for key in keys]
+        left = {key: [each.target for each in unit.streams_of(key) if each.active(clock(None))] for key in keys}
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -183,3 +197,5 @@ def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> 
     else:
         for key, count in released:
             click.echo(f"{safe(key)}: {'released' if count else 'was not suppressed'}")
+            if left[key]:
+                click.echo(f"  still suppressed: {safe(', '.join(left[key]), TEXT_LIMIT)}; remove these by their names")

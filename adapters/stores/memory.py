@@ -7,7 +7,7 @@ merged into them when the block ends and thrown away when it raises; what was dr
 import heapq
 import threading
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -215,6 +215,11 @@ class _MemoryUnit(ShelvedUnit):
 
     def put_suppression(self, suppression: Suppression) -> None:
         self._tables.suppressions[suppression.scope, suppression.target] = suppression
+
+    def streams_of(self, address: str) -> Sequence[Suppression]:
+        kept = (each for each in self._tables.suppressions.values() if each is not None and each.scope is Scope.STREAM)
+        meant = (each for each in kept if each.target.startswith(f"{address}#"))
+        return sorted(meant, key=lambda each: each.target)
 
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
         return [each for each in self._tables.suppressions.values() if each is not None and each.since >= since]

@@ -151,6 +151,13 @@ class RowUnit(RowAttic, ShelvedUnit):
         self.write_all(SUPPRESSION.put, rows_of(entries))
         self.forget(SUPPRESSION)
 
+    def streams_of(self, address: str) -> Sequence[Suppression]:
+        self.settle()
+        query = "SELECT value FROM suppression WHERE scope = ? AND target > ? AND target < ? ORDER BY target"
+        ends = f"{address}#", f"{address}$"  # the sign after `#`
+        (found,) = self.answers([(query, (Scope.STREAM.value, *ends))])
+        return [loaded(text, Suppression, self.name) for (text,) in found]
+
     def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
         self.settle()
         (found,) = self.answers([(self.young, (micros(since),))])

@@ -6,12 +6,12 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from policy.address import parse_address, parse_domain
-from policy.attempt import NAME_LIMIT
+from policy.attempt import name
 from policy.contract.mistake import ContractError, unknown
 from policy.contract.times import read_time
 from policy.decision import RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
-from policy.history import EntryState, Source, Suppression, stream_target
+from policy.history import EntryState, Source, Suppression, stream_of, stream_target
 from policy.text import TEXT_LIMIT, clean
 
 _T = TypeVar("_T", bound=Enum)
@@ -50,7 +50,7 @@ def read_suppression(document: object, *, now: datetime) -> Suppression:
             return default
 
     named = str(given.get("address", ""))
-    usual = Scope.STREAM if "#" in named.rpartition("@")[2] else Scope.ADDRESS if "@" in named else Scope.DOMAIN
+    usual = Scope.STREAM if stream_of(named) else Scope.ADDRESS if "@" in named else Scope.DOMAIN
     scope = read("scope", _word(Scope), usual)
     fields = {
         "target": read("address", _target(scope), ""),
@@ -96,10 +96,11 @@ def _target(scope: Scope) -> Callable[[str, Any], str]:
             raise ValueError(f"`{key}` must be a string")
         try:
             if scope is Scope.STREAM:
-                address, mark, stream = value.rpartition("#")
-                if not mark or not stream:
+                found = stream_of(value)
+                stream = name(found[1]) if found is not None else None
+                if found is None or stream is None:
                     raise ValueError("write the address and the stream, `jo@example.org#news`")
-                return stream_target(parse_address(address).key, clean(stream, limit=NAME_LIMIT))
+                return stream_target(found[0].key, stream)
             return parse_address(value).key if scope is Scope.ADDRESS else parse_domain(value)
         except ValueError as error:
             raise ValueError(f"`{key}`: {error}") from None

@@ -89,6 +89,7 @@ def _quoted_text(value: object) -> str:
     return quoted(str(value))
 
 
+_AS_TEXT: dict[type, _Writer] = dict.fromkeys((Address, EnhancedStatus, UntrustedPath), _quoted_text)
 _WRITERS = _Writers(
     {
         str: quoted,
@@ -100,6 +101,6 @@ _WRITERS = _Writers(
         datetime: lambda at: f'"{write_time(at)}"',
         timedelta: lambda span: str(span // _MICROSECOND),
         Rate: lambda rate: f"[{rate.count},{rate.per // _MICROSECOND}]",
-        **dict.fromkeys((Address, EnhancedStatus, UntrustedPath), _quoted_text),
+        **_AS_TEXT,
     }
 )

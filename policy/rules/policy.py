@@ -95,6 +95,10 @@ class Policy:
         called = self._providers.called(attempt.provider)
         return called or self._providers.by_mx(attempt.mx) or self.provider_by_domain(attempt.recipient)
 
+    def provider_called(self, name: str) -> str | None:
+        """The provider that goes by this name; None: nobody does."""
+        return self._providers.called(name)
+
     def provider_by_domain(self, recipient: Address | None) -> str | None:
         """The provider whose mailboxes have this domain."""
         return None if recipient is None else self._providers.by_domain(recipient.domain)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policy.alike import alike
-from policy.decision import Delivered, NoteForward, OpenGuard, Recovered, Strength, Suspend, Throttle, Trigger
+from policy.decision import Delivered, NoteForward, OpenGuard, Recovered, Scope, Strength, Suspend, Throttle, Trigger
 from policy.forward import ForwardState, UntrustedPath
 from policy.guard import Seen, Watch, watched
 from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Freeze, Learned, Source, Suppression
@@ -213,6 +213,25 @@ class StateContract:
         states = {each.target: each.state for each in store.suppressions()}
         quarantined = [target for target, state in states.items() if state is EntryState.QUARANTINED]
         assert quarantined == ["new@x.org"]
+
+    def test_what_stands_against_streams_to_an_address_is_found_by_the_address(self, store: Store) -> None:
+        entries = [
+            attrs.evolve(suppression(target=target, source=Source.COMPLAINT), scope=scope)
+            for target, scope in (
+                (f"{JO}#news", Scope.STREAM),
+                (f"{JO}#a b", Scope.STREAM),
+                (f"o{JO}#news", Scope.STREAM),
+                (f"{JO}x#news", Scope.STREAM),
+                (JO, Scope.ADDRESS),
+            )
+        ]
+        with store.unit() as unit:
+            for each in entries:
+                unit.put(each)
+            assert [each.target for each in unit.streams_of(JO)] == [f"{JO}#a b", f"{JO}#news"]
+        with self.reopen(store).unit() as unit:
+            assert [each.target for each in unit.streams_of(JO)] == [f"{JO}#a b", f"{JO}#news"]
+            assert unit.streams_of(DOMAIN) == []
 
     # -- what a person says ---------------------------------------------------------------------------------------
 

@@ -41,6 +41,29 @@ def test_only_what_differs_is_told_of_the_two_decisions(run: Run) -> None:
     assert "category" not in said
 
 
+SETTINGS = {
+    "never_suppress: [jo@example.org, example.net]": "`never_suppress` spares `example.net`, `jo@example.org`",
+    "limits: {slow: {rate: 30/1h}}\ndefaults: {limit: slow}": "limit none becomes 30/1h for everyone",
+    "streams: {bulk: {give_up: 2d, wanted: true}}": "stream `bulk` becomes wanted for everyone",
+}
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_what_changes_without_a_rule_is_told_in_one_line_and_counts(text: str, run: Run, document: Document) -> None:
+    Path("a.yaml").write_text(f"{HEAD}{text}\n")
+    result = run("diff", "shipped", "a.yaml", "--exit-code", status=1)
+    assert (result.stdout, result.stderr) == (f"{SETTINGS[text]}\n", "1 change: 1 of settings\n")
+    (entry,) = document("diff", "shipped", "a.yaml")
+    assert (entry["about"], entry["says"], entry["rules"]) == (text.partition(":")[0], [SETTINGS[text]], [])
+
+
+def test_what_changes_without_a_rule_stands_between_what_is_shown_and_what_is_possible(run: Run) -> None:
+    Path("a.yaml").write_text(f"{GREY}never_suppress: jo@example.org\n")
+    result = run("diff", "shipped", "a.yaml")
+    assert result.stdout.splitlines()[-2:] == ["", "`never_suppress` spares `jo@example.org`"]
+    assert result.stderr == "2 changes: 1 shown, 1 of settings\n"
+
+
 def test_many_rules_that_change_alike_are_one_change(run: Run, document: Document) -> None:
     assert ", and " in run("diff", "shipped", "quick.yaml").stdout
     assert max(len(each["rules"]) for each in document("diff", "shipped", "quick.yaml")) > 3
@@ -76,7 +99,7 @@ def test_to_turn_a_change_round_turns_what_is_told_round(document: Document) -> 
 
 def test_json_has_the_attempt_and_both_decisions(run: Run, document: Document) -> None:
     (change,) = document("diff", "shipped", "grey.yaml", *AT)
-    assert list(change) == ["says", "rules", "witness", "before", "after"]
+    assert list(change) == ["says", "rules", "witness", "before", "after", "about"]
     assert change["says"] == ["retry becomes bounce"]
     assert change["rules"][0]["new"] == {"id": "grey", "file": "grey.yaml", "line": 3}
     Path("a.jsonl").write_text(json.dumps(change["witness"]) + "\n")

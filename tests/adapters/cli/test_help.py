@@ -68,6 +68,7 @@ def test_every_example_parses(words: tuple[str, ...], run: Run) -> None:
 def test_the_examples_of_decide_plan_check_and_init_work_one_after_the_other(run: Run, lines: Any) -> None:
     lines({"reply": "550 5.1.1 no", "command": "RCPT", "recipient": "jo@example.com"})
     run("observe", "--batch", "attempts.jsonl")
+    lines({"recipient": "jo@example.com"}, name="deliveries.jsonl")
     run("init", "my-rules.yaml")
     tried = 0
     for words in (("decide",), ("plan",), ("check",), ("suppressions",), ("forwards",), ("states",), ("log",)):
