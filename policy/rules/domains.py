@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 
-from policy.address import parse_domain
+from policy.address import parse_address, parse_domain
 
 BELOW_ONLY = "*."
 ITSELF_ONLY = "="
@@ -50,6 +50,31 @@ def patterns_over(name: str | None) -> Iterator[str]:
         name = name.partition(".")[2]
         if name:
             yield BELOW_ONLY + name
+
+
+def parse_spared(text: str) -> str:
+    """Return an entry of `never_suppress`: the key of an address, or a domain pattern.
+
+    Raises:
+        ValueError: with one line that says what is wrong.
+    """
+    return parse_address(text).key if "@" in text else parse_pattern(text)
+
+
+def wider(entry: str) -> Iterator[str]:
+    """Yield every pattern that covers all that a pattern, or an address, covers; itself first.
+
+    >>> list(wider("jo@a.b")), list(wider("*.a.b"))
+    (['jo@a.b', '=a.b', 'a.b', '*.b', 'b'], ['*.a.b', 'a.b', '*.b', 'b'])
+    """
+    if "@" in entry:
+        yield entry
+        yield from patterns_over(entry.rpartition("@")[2])
+    elif entry.startswith(ITSELF_ONLY):
+        yield from patterns_over(entry.removeprefix(ITSELF_ONLY))
+    else:
+        _, *over = patterns_over(entry.removeprefix(BELOW_ONLY))
+        yield from (entry, *(each for each in over if each != entry))
 
 
 def depth(pattern: str) -> int:

@@ -9,8 +9,7 @@ from typing import Any
 
 from attrs import evolve
 
-from policy.address import parse_address
-from policy.rules.domains import parse_pattern
+from policy.rules.domains import parse_spared
 from policy.rules.layer import Block, Layer, Names
 from policy.rules.overrides import override
 from policy.rules.providers import Provider, parents, spoken_name
@@ -135,14 +134,14 @@ domains: Kind[dict[str, Block]] = Kind(
 )
 
 
-@kind("address, or a domain", {"type": "string"})
+@kind("address, or a domain", {"type": "string", "minLength": 1})
 def _spared(report: Report, node: Node) -> tuple[str, int] | None:
     """An address, `x.example` with all below it, `=x.example`, `*.x.example`."""
     text = string(report, node)
     if text is None:
         return None
     try:
-        return (parse_address(text).key if "@" in text else parse_pattern(text)), node.line
+        return parse_spared(text), node.line
     except ValueError as error:
         report.problem(node, "bad-address", str(error))
         return None

@@ -12,6 +12,7 @@ from policy.matching import Pattern
 from policy.reply import parse_reply
 from policy.retry import Schedule
 from policy.rules.conditions import code_matches
+from policy.rules.domains import parse_spared, wider
 from policy.rules.finding import Finding, Level
 from policy.rules.layer import EVERYONE, Block, Layer, Where
 from policy.rules.policy import Policy
@@ -19,7 +20,7 @@ from policy.rules.proof.patterns import Verdict, verdict
 from policy.rules.rule import Condition, Example, Rule
 from policy.text import clean, searchable
 from policy.yamlfile import Mapping as MappingNode
-from policy.yamlfile import Node, Problem, Sequence
+from policy.yamlfile import Node, Problem, Scalar, Sequence
 
 _STEPS = 1000  # attempts of one message that are still a schedule; RFC 5321 4.5.4.1 comes to some 200
 _NARROW = ("domain", "provider", "mx", "sender_domain", "stream", "tag")  # conditions that speak of some mail only
@@ -42,6 +43,7 @@ def lint(policy: Policy, *, now: datetime) -> Iterator[Finding]:
         yield from _providers(policy, number)
         yield from _takeovers(policy, number)
         yield from _idle(layer, made)
+        yield from _spared_twice(layer)
     for rule in policy.rules:
         yield from _expired(rule, now)
         yield from _texts(rule)
@@ -157,6 +159,21 @@ def _idle(layer: Layer, made: Collection[str]) -> Iterator[Finding]:
             if f"{layer.file}:{edit.node.line}" not in made:
                 says = f"override of rule `{edit.id}` changes nothing: the rule is not in force here"
                 yield _finding(_at(layer.file, edit.node), "idle-override", says)
+
+
+def _spared_twice(layer: Layer) -> Iterator[Finding]:
+    """An entry of `never_suppress` that another one of the list, the same or a wider one, covers."""
+    node = node_at(layer.everyone.node, "never_suppress")
+    listed = node.items if isinstance(node, Sequence) else (node,)
+    entries = [(parse_spared(each.text), each) for each in listed if isinstance(each, Scalar)]
+    first: dict[str, Scalar] = {}
+    for entry, word in entries:
+        first.setdefault(entry, word)
+    for entry, word in entries:
+        over = next((first[each] for each in wider(entry) if each in first and first[each] is not word), None)
+        if over is not None:
+            says = f"`{clean(word.text)}` is spared already by `{clean(over.text)}` in line {over.line}; leave it out"
+            yield _finding(_at(layer.file, word), "spared-twice", says)
 
 
 def _expired(rule: Rule, now: datetime) -> Iterator[Finding]:

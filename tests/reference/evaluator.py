@@ -6,28 +6,52 @@ Walk the files from the bottom up and keep the list of rules that this one recip
 and edits those that are left, the wider block before the closer one, and then puts its own rules in front.
 """
 
-import re
+import importlib.util
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from attrs import evolve, frozen
 
-from policy.address import Address, parse_domain
-from policy.attempt import Attempt, Event, Failure
-from policy.diagnosis.category import Diagnosis
+from policy.address import Address, parse_address, parse_domain
+from policy.attempt import Attempt
 from policy.diagnosis.diagnose import diagnose
 from policy.diagnosis.knowledge import shipped_knowledge
 from policy.history import History, first_attempt
-from policy.reply import Reply
 from policy.retry import Schedule
 from policy.yamlfile import Mapping, Node, Problem, Scalar, read_yaml
 
 ROOT = Path(__file__).parents[2]
 LAST = "anything-else"  # the rule under all others
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def _beside(name: str) -> ModuleType:
+    """A module of this folder, by its path: the tests are no package."""
+    spec = importlib.util.spec_from_file_location(f"reference_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+conditions = _beside("conditions")
+many, duration, domain_of, falls_under = (
+    conditions.many,
+    conditions.duration,
+    conditions.domain_of,
+    conditions.falls_under,
+)
+
+
+class Word(str):
+    """A word of a file, which knows its line."""
+
+    __slots__ = ("line",)
+    line: int
 
 
 class Map(dict[str, Any]):
@@ -55,21 +79,6 @@ class Seen:
 
 
 @frozen(kw_only=True)
-class Asked:
-    """What conditions look at."""
-
-    attempt: Attempt
-    diagnosis: Diagnosis
-    provider: str | None
-    number: int
-    now: datetime
-    age: timedelta
-    delivered_before: bool
-    split_before: bool
-    clear_before: bool
-
-
-@frozen(kw_only=True)
 class Answer:
     """What the files say of an attempt: the rule, those that observe, and what its names mean to this recipient."""
 
@@ -92,7 +101,7 @@ class Reference:
         """All rules that hold, in the order in which they are asked."""
         asked = self.asked(attempt, history, now)
         rules = self.rules_for(domain_of(attempt.recipient), asked.provider)
-        return [rule for rule in rules if rule_holds(rule.tree, asked)]
+        return [rule for rule in rules if conditions.rule_holds(rule.tree, asked)]
 
     def answer(self, attempt: Attempt, history: History, now: datetime) -> Answer:
         asked = self.asked(attempt, history, now)
@@ -115,11 +124,11 @@ class Reference:
             )
         raise AssertionError("no rule holds")
 
-    def asked(self, attempt: Attempt, history: History, now: datetime) -> Asked:
+    def asked(self, attempt: Attempt, history: History, now: datetime) -> Any:
         first = first_attempt(attempt, history.progress, now)
         now = max(now, first)
         provider = self.provider_of(attempt) or history.provider
-        return Asked(
+        return conditions.Asked(
             attempt=attempt,
             diagnosis=diagnose(shipped_knowledge(), attempt, provider),
             provider=provider,
@@ -169,6 +178,26 @@ class Reference:
 
     def lasting(self, strength: str, domain: str | None, provider: str | None) -> timedelta:
         return duration(self.said(domain, provider, "suppression", strength)["for"])
+
+    def limit(self, domain: str | None, provider: str | None) -> tuple[int, timedelta] | None:
+        """How many in how long; None: no defaults name a limit."""
+        name = self.said(domain, provider, "defaults", "limit")
+        if name is None:
+            return None
+        count, span = self.said(domain, provider, "limits", name)["rate"].split("/")
+        return int(count), duration(span)
+
+    def wanted(self, stream: str | None, domain: str | None, provider: str | None) -> bool:
+        said = None if stream is None else self.said(domain, provider, "streams", stream)
+        return bool(said and said.get("wanted") == "true")
+
+    def spared(self, recipient: Address) -> tuple[str, int] | None:
+        """The file and the line that spare an address: of the highest file that does, the closest line of the list."""
+        for name, tree in reversed(self.files):
+            found = [word for word in many(tree.get("never_suppress", [])) if spares(word, recipient)]
+            if found:
+                return name, max(found, key=closeness).line
+        return None
 
     # ---- providers ---------------------------------------------------------------------------------------------------
 
@@ -229,17 +258,14 @@ def tree_of(name: str, content: bytes) -> Map:
 
 def tree(node: Node) -> Any:
     if isinstance(node, Scalar):
-        return node.text
+        word = Word(node.text)
+        word.line = node.line
+        return word
     if not isinstance(node, Mapping):
         return [tree(each) for each in node.items]
     found = Map({key.text: tree(value) for key, value in node.items})
     found.line = node.line
     return found
-
-
-def many(value: Any) -> list[Any]:
-    """One value, or a list of them, as a list."""
-    return value if isinstance(value, list) else [value]
 
 
 def parents(name: str | None) -> Iterator[str]:
@@ -248,16 +274,18 @@ def parents(name: str | None) -> Iterator[str]:
     yield from filter(None, (".".join(labels[start:]) for start in range(len(labels))))
 
 
-def domain_of(address: Address | Any) -> str | None:
-    return address.domain if isinstance(address, Address) else None
+def spares(word: str, recipient: Address) -> bool:
+    return parse_address(word).key == recipient.key if "@" in word else bool(falls_under(word, recipient.domain))
+
+
+def closeness(word: Word) -> tuple[bool, int, bool, bool, int]:
+    """The address, then the longest name; of one name alone, with what is below, only below; the last of equals."""
+    labels = parse_domain(word.removeprefix("=").removeprefix("*.")).count(".") if "@" not in word else 0
+    return "@" in word, labels, word.startswith("="), not word.startswith("*."), word.line
 
 
 def letters(name: str | None) -> str | None:
     return None if name is None else "".join(each for each in name.lower() if each.isalnum())
-
-
-def duration(text: str) -> timedelta:
-    return timedelta(seconds=sum(int(count) * SECONDS[unit] for count, unit in re.findall("([0-9]+)([a-z])", text)))
 
 
 # ---- blocks and edits ------------------------------------------------------------------------------------------------
@@ -307,93 +335,3 @@ def without_path(base: Map, path: list[str]) -> Map:
     else:
         left[path[0]] = without_path(left[path[0]], path[1:])
     return left
-
-
-# ---- conditions ------------------------------------------------------------------------------------------------------
-
-
-def rule_holds(rule: Map, asked: Asked) -> bool:
-    expires = rule.get("expires")
-    if expires is not None and asked.now >= datetime.fromisoformat(expires).replace(tzinfo=UTC):
-        return False
-    return all(holds(key, value, asked) for key, value in rule.get("when", {}).items())
-
-
-def holds(key: str, value: Any, asked: Asked) -> bool:
-    """Does one line of a `when` hold? Of several values one is enough; of `not` none may hold."""
-    if key == "not":
-        return not any(holds(each, below, asked) for each, below in value.items())
-    return any(one_holds(key, each, asked) for each in many(value))
-
-
-def one_holds(key: str, value: Any, asked: Asked) -> bool:  # noqa: PLR0911
-    attempt, outcome = asked.attempt, asked.attempt.outcome
-    reply = outcome if isinstance(outcome, Reply) else None
-    if key == "code":
-        return reply is not None and not reply.is_void and code_falls_under(value, str(reply.code))
-    if key == "enhanced":
-        return reply is not None and reply.enhanced is not None and starts_as(value, str(reply.enhanced))
-    if key == "text":
-        return reply is not None and " ".join(value.split()).lower() in reply.searchable
-    if key == "pattern":
-        return re.search(value, reply.searchable if reply else "", re.IGNORECASE) is not None
-    if key in ("domain", "sender_domain", "mx"):
-        names = {"domain": domain_of(attempt.recipient), "sender_domain": domain_of(attempt.sender), "mx": attempt.mx}
-        return falls_under(value, names[key])
-    if key in ("attempt", "age"):
-        have, read = (asked.number, int) if key == "attempt" else (asked.age, duration)
-        span = value if isinstance(value, Map) else {"min": value, "max": value}
-        return ("min" not in span or read(span["min"]) <= have) and ("max" not in span or have <= read(span["max"]))
-    if key == "tag":
-        return value in [f"{name}={word}" for name, word in attempt.tags]
-    return bool(value == words(asked)[key])
-
-
-def words(asked: Asked) -> dict[str, str | None]:
-    """Of the keys whose values are compared as words: what the attempt has."""
-    attempt, diagnosis, outcome = asked.attempt, asked.diagnosis, asked.attempt.outcome
-    return {
-        "command": attempt.command.value if attempt.command else "unknown",
-        "failure": outcome.value if isinstance(outcome, Failure) else None,
-        "event": outcome.value if isinstance(outcome, Event) else None,
-        "category": diagnosis.category.value,
-        "fault": diagnosis.fault.value,
-        "weight": diagnosis.weight.value,
-        "provider": asked.provider,
-        "stream": attempt.stream,
-        "custody": attempt.custody.value,
-        "recipients": "one" if attempt.recipients == 1 else "several",
-        "null_sender": flag(attempt.sender == ""),
-        "forward_path": flag(diagnosis.forward_path is not None),
-        "void": flag(isinstance(outcome, Reply) and outcome.is_void),
-        "split_before": flag(asked.split_before),
-        "clear_before": flag(asked.clear_before),
-        "backup_mx": flag(attempt.backup_mx),
-        "delivered_before": flag(asked.delivered_before),
-    }
-
-
-def flag(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def code_falls_under(pattern: str, code: str) -> bool:
-    """`550`, `550-559`, `5yz`."""
-    if "-" in pattern:
-        return int(pattern[:3]) <= int(code) <= int(pattern[4:])
-    return pattern in (code, code[0] + "yz")
-
-
-def starts_as(prefix: str, status: str) -> bool:
-    """`5.1.1`, `5.1`, `X.1.1`: by parts, not by characters."""
-    have = status.split(".")
-    return all(want in ("X", have[place]) for place, want in enumerate(prefix.split(".")))
-
-
-def falls_under(pattern: str, name: str | None) -> bool:
-    """`example.org` and all below it, `*.example.org` what is below, `=example.org` itself."""
-    if name is None:
-        return False
-    bare = parse_domain(pattern.removeprefix("*.").removeprefix("="))
-    itself, below = name == bare, name.endswith("." + bare)
-    return below if pattern.startswith("*.") else itself if pattern.startswith("=") else itself or below

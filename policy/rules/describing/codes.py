@@ -158,6 +158,10 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
             "All hosts and domains of the provider belong to others, so it never matches.",
             "Take the names away from the others, or leave the provider out.",
         ),
+        "spared-twice": Meaning(
+            "Another entry of `never_suppress`, the same or a wider one, spares the address or the domain already.",
+            "Leave one of the two out.",
+        ),
         "endless-schedule": Meaning(
             "The schedule tries over a thousand times.",
             "Let it grow by `factor`, or bound `tries`.",

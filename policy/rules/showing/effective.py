@@ -137,11 +137,10 @@ def in_force(policy: Policy) -> InForce:
 
 def _spared(policy: Policy) -> dict[str, str]:
     """Whom no bounce suppresses: what the lists of all files say, and where."""
-    return {
-        name: f"{layer.file}:{line}"
-        for layer in reversed(policy.layers)
-        for name, line in sorted(layer.never_suppress.items())
+    found = {
+        name: f"{layer.file}:{line}" for layer in reversed(policy.layers) for name, line in layer.never_suppress.items()
     }
+    return dict(sorted(found.items()))
 
 
 def _rules(policy: Policy, place: Place) -> Iterator[RuleInForce]:

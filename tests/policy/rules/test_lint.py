@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policy.address import parse_address
 from policy.reply import parse_reply
 from policy.rules.lint import lint
 from policy.rules.source import RulesFile, build_policy
@@ -46,6 +47,28 @@ def test_schedules_that_hammer_or_never_retry_are_told() -> None:
         "0.yaml:4: never-retries",
     ]
     assert found(f"schedules: {{a: {{{hammer}, tries: 9}}}}") == []
+
+
+SPARED = ["jo@a.example", "a.example", "=a.example", "*.a.example", "b.a.example", "=b.a.example", "jo@b.a.example"]
+ADDRESSES = ("jo@a.example", "al@a.example", "jo@b.a.example", "al@b.a.example", "jo@c.a.example", "jo@c.b.a.example")
+
+
+def spared_by(word: str) -> set[str]:
+    files = [RulesFile("0.yaml", f"mailverdict: 1\nnever_suppress: '{word}'\n".encode())]
+    policy = build_policy(files)
+    return {each for each in ADDRESSES if policy.spared(parse_address(each)) is not None}
+
+
+@given(st.permutations(SPARED).map(lambda words: words[:2]))
+def test_of_two_entries_that_spare_the_one_within_the_other_is_told(words: list[str]) -> None:
+    first, second = map(spared_by, words)
+    lines = [f"0.yaml:{3 + n}: spared-twice" for n, told in enumerate((first < second, second < first)) if told]
+    assert found(f"never_suppress:\n- '{words[0]}'\n- '{words[1]}'") == lines
+
+
+def test_of_two_entries_that_are_one_the_later_is_told_however_it_is_written() -> None:
+    assert found("never_suppress:\n- bücher.example\n- XN--BCHER-KVA.example") == ["0.yaml:4: spared-twice"]
+    assert found("never_suppress: jo@a.example", "never_suppress: jo@a.example") == []
 
 
 def test_the_shipped_rules_are_without_oddities() -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from policy.address import Address
-from policy.attempt import Attempt, Command, Custody, Failure
+from policy.address import Address, parse_address
+from policy.attempt import Attempt, Command, Custody, Event, Failure
 from policy.decide import decide, facts_of
 from policy.decision import Action, Alert, Decision, RuleRef, Strength
 from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
@@ -165,8 +165,27 @@ def test_names_mean_what_the_reference_says(texts: tuple[str, ...]) -> None:
         assert policy.next_hop("own-route", place) == plain.said(domain, provider, "routes", "own-route")["to"]
         for stream in ("bulk", "otp", "nothing-of-the-kind"):
             assert policy.stream_give_up(stream, place) == plain.give_up(stream, domain, provider)
+            assert policy.stream(stream, place).wanted == plain.wanted(stream, domain, provider)
+        limit = policy.limit(place)
+        assert (limit and (limit.count, limit.per)) == plain.limit(domain, provider)
         for strength in (Strength.WEAK, Strength.STRONG):
             assert policy.lasting(strength, place).lasting == plain.lasting(strength.value, domain, provider)
+
+
+SPARED = [
+    parse_address(f"{local}@{domain}")
+    for local in ("jo", "JO", "spam")
+    for domain in ("example.org", "sub.example.org", "a.sub.example.org", "x.example", "bücher.example", "[192.0.2.1]")
+]
+
+
+@UNSHRUNK
+@given(texts=operator_stacks())
+def test_the_lists_spare_whom_the_reference_says_and_name_its_line(texts: tuple[str, ...]) -> None:
+    policy, plain = operator_policy(*texts), reference(texts)
+    for recipient in SPARED:
+        ref = policy.spared(recipient)
+        assert (ref and (ref.file, ref.line)) == plain.spared(recipient)
 
 
 @UNSHRUNK
@@ -189,13 +208,14 @@ WHENS = [
     *(f"{{command: {each.value}}}" for each in Command), "{command: [unknown, RCPT]}",
     *(f"{{failure: {each.value}}}" for each in Failure), *(f"{{category: {each.value}}}" for each in Category),
     *(f"{{fault: {each.value}}}" for each in Fault), *(f"{{weight: {each.value}}}" for each in Weight),
-    *(f"{{custody: {each.value}}}" for each in Custody), *(f"{{provider: {each}}}" for each in ("google", "microsoft")),
+    *(f"{{not: {{event: {each.value}}}}}" for each in Event), *(f"{{custody: {each.value}}}" for each in Custody),
+    *(f"{{provider: {each}}}" for each in ("google", "microsoft")),
     *(f"{{text: {each}}}" for each in ("unknown", "'user  NOT local'", "<address>", "[spam, e]", "Ü")),
     *(f"{{pattern: '{each}'}}" for each in ("user.*unknown", "^$", "^[a-z ]+$", "mailbox|quota", "[0-9]{2}")),
     *(f"{{{key}: '{mark}{name}'}}" for key in ("domain", "sender_domain", "mx") for mark in ("", "=", "*.") for name in
       ("example.org", "org", "google.com", "bücher.example", "sender.example", "example")),
-    *(f"{{{key}: {flag}}}" for key in ("null_sender", "forward_path", "void", "split_before", "delivered_before")
-      for flag in ("true", "false")),
+    *(f"{{{key}: {flag}}}" for key in ("null_sender", "forward_path", "void", "split_before", "clear_before",
+      "backup_mx", "delivered_before") for flag in ("true", "false")),
     "{attempt: 1}", "{attempt: [{min: 3}, {max: 1}]}", "{attempt: {min: 2, max: 7}}", "{age: {min: 1d, max: 5d}}",
     "{age: {max: 1s}}", "{age: [{min: 26w}, {max: 1h30m}]}", "{stream: bulk}", "{tag: [kind=news, x=y]}",
     "{recipients: one}", "{recipients: several}", "{not: {category: accepted, void: true}}", "{not: {text: e}}",

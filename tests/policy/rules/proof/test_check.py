@@ -44,7 +44,7 @@ BY_DESIGN = (
 def past(witness: Mapping[str, Any]) -> tuple[Attempt, History]:
     """The attempt of a witness, and what was before it."""
     document = dict(witness)
-    delivered, split = document.pop("delivered_before", False), document.pop("split_before", False)
+    delivered, split, clear = (document.pop(key, False) for key in ("delivered_before", "split_before", "clear_before"))
     attempt = read_attempt(document)
     progress = Progress(
         message=attempt.message,
@@ -56,10 +56,11 @@ def past(witness: Mapping[str, Any]) -> tuple[Attempt, History]:
         action=Action.RETRY,
         final=False,
         retry_at=None,
-        split=True,
+        split=split,
+        clear=clear,
     )
     success = NOW - timedelta(days=30) if delivered else None
-    return attempt, History(progress=progress if split else None, last_success=success)
+    return attempt, History(progress=progress if split or clear else None, last_success=success)
 
 
 def decided(policy: Policy, attempt: Attempt, history: History) -> Decision:

@@ -15,8 +15,9 @@ from hypothesis import Phase, event, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from policy.attempt import Command, Custody, Failure
+from policy.attempt import Command, Custody, Event, Failure
 from policy.diagnosis.category import Category, Fault, Weight
+from policy.diagnosis.diagnose import EVENTS
 from policy.diagnosis.knowledge import shipped_knowledge
 from policy.rules.policy import Policy
 from policy.rules.proof.check import check
@@ -26,8 +27,9 @@ from policy.testing.scenarios import NOW
 
 z3 = pytest.importorskip("z3")
 
-VOID = 600  # codes are 200-599, then void, then the failures
+VOID = 600  # codes are 200-599, then void, then the failures, then the events
 FAILURES = {failure: VOID + 1 + number for number, failure in enumerate(Failure)}
+WORDS = {word: max(FAILURES.values()) + 1 + number for number, word in enumerate(Event)}
 COMMANDS = {command: number for number, command in enumerate((None, *Command))}
 NOBODY = -1  # a name that is not known, and of senders the null one
 NULL = -2
@@ -58,6 +60,7 @@ _flag = st.booleans()
 VOCABULARY: dict[str, SearchStrategy[Any]] = {
     "code": _some("2yz", "3yz", "4yz", "5yz", "250", "251", "354", "450-452", "550", "551", "500-551", "552-599"),
     "failure": _some(*(each.value for each in Failure)),
+    "event": _some(*(each.value for each in Event)),
     "void": _flag,
     "enhanced": _some("2", "4", "5", "X.1", "5.1", "5.1.1", "X.1.1", "4.2", "5.7"),
     "command": _some("RCPT", "DATA", "AUTH", "DOT", "MAIL", "unknown"),
@@ -81,6 +84,8 @@ VOCABULARY: dict[str, SearchStrategy[Any]] = {
     "recipients": _some("one", "several"),
     "forward_path": _flag,
     "split_before": _flag,
+    "clear_before": _flag,
+    "backup_mx": _flag,
     "delivered_before": _flag,
 }
 
@@ -95,7 +100,8 @@ def files(draw: st.DrawFn) -> str:
     for number, (when, none, turn) in enumerate(rules):
         said = {**when, **({"not": none} if none and turn % 3 == 0 else {})}
         more = {10: {"mode": "observe"}, 11: {"expires": "2026-01-01"}}.get(turn, {})
-        written.append({"id": f"r{number}", "when": said, "then": {"action": "retry"}, **more})
+        action = "accept" if "event" in when else "retry"
+        written.append({"id": f"r{number}", "when": said, "then": {"action": action}, **more})
     scoped = {"x.org": {"rules": written[:1]}, "a.x.org": {"rules": written[1:2]}} if draw(_flag) else {}
     own = written[2:] if scoped else written
     return json.dumps({"mailverdict": 1, "extends": "none", "rules": own, "domains": scoped})
@@ -108,6 +114,7 @@ category, fault, weight = z3.Ints("category fault weight")
 klass, subject, detail = z3.Ints("class subject detail")
 recipient, sender, mx, provider = z3.Ints("recipient sender mx provider")
 stated, several, theirs, path, split, delivered = z3.Bools("stated several theirs path split delivered")
+clear, backup = z3.Bools("clear backup")
 found = {each: z3.Bool(f"text {each}") for each in (*PHRASES, PATTERN)}
 tags = {("k", "1"): z3.Bool("k=1"), ("k", "2"): z3.Bool("k=2")}
 
@@ -150,6 +157,8 @@ def meanings() -> Iterator[Any]:
         yield z3.Implies(of_class(digit), meant(*refusals(digit)))
     for failure, finding in shipped_knowledge().failures.items():
         yield z3.Implies(outcome == FAILURES[failure], meant((finding.category, finding.fault, finding.weight)))
+    for word, said in EVENTS.items():
+        yield z3.Implies(outcome == WORDS[word], meant((said.category, said.fault, said.weight)))
 
 
 @cache
@@ -158,7 +167,7 @@ def world() -> tuple[Any, ...]:
     failed = outcome > VOID
     commands = [COMMANDS[each] for each in (None, Command.RCPT, Command.DOT)]
     names = [(each, low) for each, low in ((recipient, NOBODY), (sender, NULL), (mx, NOBODY), (provider, NOBODY))]
-    ranges = [(outcome, 200, max(FAILURES.values())), (command, 0, len(COMMANDS) - 1), (stream, 0, 2), (klass, 2, 5)]
+    ranges = [(outcome, 200, max(WORDS.values())), (command, 0, len(COMMANDS) - 1), (stream, 0, 2), (klass, 2, 5)]
     ranges += [(subject, 0, 999), (detail, 0, 999), *((each, low, len(DOMAINS) - 1) for each, low in names)]
     return (
         *(z3.And(each >= low, each <= high) for each, low, high in ranges),
@@ -221,6 +230,7 @@ def member(variable: Any, kind: Any) -> Callable[[Any], Any]:
 ASKS: Mapping[str, Callable[[Any], Any]] = {
     "code": code,
     "failure": lambda said: outcome == FAILURES[said],
+    "event": lambda said: outcome == WORDS[said],
     "void": lambda said: (outcome == VOID) if said else (outcome != VOID),
     "enhanced": status,
     "command": lambda said: command == COMMANDS[None if said == "unknown" else said],
@@ -242,6 +252,8 @@ ASKS: Mapping[str, Callable[[Any], Any]] = {
     "recipients": lambda said: z3.Not(several) if said else several,
     "forward_path": truth(path),
     "split_before": truth(split),
+    "clear_before": truth(clear),
+    "backup_mx": truth(backup),
     "delivered_before": truth(delivered),
 }
 

@@ -40,7 +40,7 @@ SHIPPED = load_policy()
 def is_sayable(scenario: Scenario) -> bool:
     """Parsers make no status of class 3 (RFC 3463 has none); only the constructor takes one."""
     outcome = scenario.attempt.outcome
-    return isinstance(outcome, Failure) or outcome.stated is None or outcome.stated.klass != 3
+    return not isinstance(outcome, Reply) or outcome.stated is None or outcome.stated.klass != 3
 
 
 ASKED = st.lists(scenarios(), min_size=8, max_size=8)
@@ -104,6 +104,8 @@ def stated_atoms(facts: Facts) -> dict[int, Any]:
         at.RECIPIENTS: attempt.recipients == 1,
         at.FORWARD_PATH: diagnosis.forward_path is not None,
         at.SPLIT: facts.split_before,
+        at.CLEAR: facts.clear_before,
+        at.BACKUP: attempt.backup_mx,
         at.DELIVERED: facts.delivered_before,
     }
     found: dict[int, Any] = {place: (lambda atom, value=value: atom == value) for place, value in exactly.items()}

@@ -14,6 +14,7 @@ from policy.address import parse_address
 from policy.attempt import Attempt, Command
 from policy.decide import decide
 from policy.decision import Alert, Decision, Trigger
+from policy.diagnosis.category import EvidenceKind
 from policy.history import History
 from policy.reply import parse_reply
 from policy.rules.conditions import CONDITIONS
@@ -73,7 +74,11 @@ def verdict(policy: Policy, scenario: Scenario) -> Decision:
     rule = attrs.evolve(decision.rule, id=written.get(str(decision.rule), decision.rule.id), file="", line=1, edited=())
     effects = tuple(attrs.evolve(each, rule="") if isinstance(each, Trigger) else each for each in decision.effects)
     effects = tuple(attrs.evolve(each, text="") if isinstance(each, Alert) else each for each in effects)
-    evidence = tuple(each for each in decision.evidence if "would" not in each.says)
+    evidence = tuple(
+        attrs.evolve(each, value="") if each.kind is EvidenceKind.SPARED else each  # which names the list's line
+        for each in decision.evidence
+        if "would" not in each.says
+    )
     return attrs.evolve(decision, rule=rule, policy_version="", effects=effects, evidence=evidence)
 
 
