@@ -293,6 +293,8 @@ class HistoryKey:
         destinations: keys of what may be suspended or throttled, see `policy.destination`; the pair's comes first.
         watches: keys of the guard's watches, see `policy.outage`.
         provider: as `History` has it; it is what the other keys were made with.
+        aliases: other keys under which the recipient may be kept, see `policy.veil`: suppressions, the last success and
+            the progress are looked for there too.
     """
 
     recipient: str | None = None
@@ -302,6 +304,12 @@ class HistoryKey:
     destinations: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
     provider: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Keys of the recipient, the one that is written to first."""
+        return () if self.recipient is None else (self.recipient, *self.aliases)
 
     @property
     def freezes(self) -> tuple[str, ...]:
@@ -311,9 +319,9 @@ class HistoryKey:
     @property
     def targets(self) -> tuple[tuple[Scope, str], ...]:
         """What may be suppressed: the address, the domain, the stream to the address, as far as they are known."""
-        stream = stream_target(self.recipient, self.stream) if self.recipient and self.stream else None
-        places = ((Scope.ADDRESS, self.recipient), (Scope.DOMAIN, self.domain), (Scope.STREAM, stream))
-        return tuple((scope, target) for scope, target in places if target is not None)
+        streams = [(Scope.STREAM, stream_target(each, self.stream)) for each in self.names if each and self.stream]
+        domain = () if self.domain is None else ((Scope.DOMAIN, self.domain),)
+        return (*((Scope.ADDRESS, each) for each in self.names), *domain, *streams)
 
 
 @frozen(kw_only=True)

@@ -16,9 +16,11 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
+from adapters.cli.keys import check_veil, keys_option
 from policy import NULL_SENDER, Address, Delivery, Engine, Plan, parse_address
 from policy.contract import write_forward, write_suppression
 from policy.contract.times import write_time
+from policy.veil import Veil
 
 
 @click.command(
@@ -34,6 +36,7 @@ Examples:
 @click.option("--stream", metavar="NAME", help="What kind of mail, such as transactional, bulk.")
 @now_option
 @store_option
+@keys_option
 @rules_option
 @format_option
 def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -43,6 +46,7 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     stream: str | None,
     now: datetime | None,
     store_url: str,
+    veil: Veil | None,
     rules: tuple[str, ...],
     form: str,
 ) -> None:
@@ -51,7 +55,8 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     reverse_path = None if sender is None else (NULL_SENDER if sender in ("", "<>") else address(sender))
     policy = the_policy(rules)
     with the_store(store_url, must_exist=True) as store:
-        engine = Engine(policy, store)
+        check_veil(store, veil, clock(now))
+        engine = Engine(policy, store, veil)
         deliveries = [
             Delivery(recipient=each, sender=reverse_path, message=message_id, stream=stream) for each in addresses
         ]

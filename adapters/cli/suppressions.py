@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.listing import (
     Choice,
     choice_options,
@@ -16,6 +17,7 @@ from adapters.cli.listing import (
 )
 from adapters.cli.suppression_files import export_suppressions, import_suppressions
 from adapters.cli.undoing import show_entries, undo_suppressions
+from policy.address import Address
 from policy.contract import write_suppression
 from policy.contract.times import write_time
 from policy.decision import RuleRef, Scope, Strength
@@ -23,6 +25,7 @@ from policy.diagnosis.category import Category
 from policy.history import History, HistoryKey, Source, Suppression
 from policy.intake import Intake, take
 from policy.text import TEXT_LIMIT, clean
+from policy.veil import UNVEILED, Veil
 
 BY_HAND = RuleRef("by-hand", "", 0)
 
@@ -63,12 +66,17 @@ def list_suppressions(everything: bool, choice: Choice, now: datetime | None, st
 @click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
 @now_option
 @store_option
+@keys_option
 @format_option
-def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url: str, form: str) -> None:
+def show_suppressions(
+    targets: tuple[str, ...], now: datetime | None, store_url: str, veil: Veil | None, form: str
+) -> None:
     """Show all that is known for or against addresses or domains: entries of any state, strikes, the last delivery."""
     at, keys = clock(now), [target_key(each) for each in targets]
-    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        known = [(key, unit.history(_key(key))) for key in keys]
+    with the_store(store_url, must_exist=True) as store:
+        check_veil(store, veil, at)
+        with store.unit() as unit:
+            known = [(key, unit.history(_key(key, veil or UNVEILED))) for key in keys]
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -79,10 +87,11 @@ def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url:
             click.echo(safe(line, TEXT_LIMIT) if line[:1] != " " else f"  {safe(line, TEXT_LIMIT)}")
 
 
-def _key(target: str) -> HistoryKey:
+def _key(target: str, veil: Veil) -> HistoryKey:
     target, _, stream = target.partition("#") if "#" in target.rpartition("@")[2] else (target, "", "")
     local, at, domain = target.rpartition("@")
-    return HistoryKey(recipient=target if local and at else None, domain=domain, stream=stream or None)
+    found = HistoryKey(recipient=target if local and at else None, domain=domain, stream=stream or None)
+    return veil.key(found, Address(local, domain)) if local and at else found
 
 
 def _document(key: str, history: History, at: datetime) -> dict[str, Any]:
@@ -133,14 +142,24 @@ Examples:
 )
 @now_option
 @store_option
+@keys_option
 @format_option
-def add_suppressions(
-    targets: tuple[str, ...], note: str, source: str, now: datetime | None, store_url: str, form: str
+def add_suppressions(  # noqa: PLR0917 - one argument an option
+    targets: tuple[str, ...],
+    note: str,
+    source: str,
+    now: datetime | None,
+    store_url: str,
+    veil: Veil | None,
+    form: str,
 ) -> None:
     """Suppress addresses or domains until a person releases them; no success and no `undo` does."""
     at, keys = clock(now), [target_key(each) for each in targets]
-    with the_store(store_url) as store, store.unit() as unit:
-        taken = [(key, take(unit, _by_hand(key, Source(source), note, at), at)) for key in keys]
+    entries = [(key, (veil or UNVEILED).suppression(_by_hand(key, Source(source), note, at))) for key in keys]
+    with the_store(store_url) as store:
+        check_veil(store, veil, at)
+        with store.unit() as unit:
+            taken = [(key, take(unit, entry, at)) for key, entry in entries]
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -170,12 +189,16 @@ def _by_hand(key: str, source: Source, note: str, at: datetime) -> Suppression:
 )
 @click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
 @store_option
+@keys_option
 @format_option
-def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> None:
+def remove_suppressions(targets: tuple[str, ...], store_url: str, veil: Veil | None, form: str) -> None:
     """Release addresses or domains: mail may be sent to them again, and their strikes are forgotten."""
     keys = [target_key(each) for each in targets]
-    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        released = [(key, unit.release(key)) for key in keys]
+    with the_store(store_url, must_exist=True) as store:
+        check_veil(store, veil, clock(None))
+        names = {key: tuple((veil or UNVEILED).targets(key)) for key in keys}
+        with store.unit() as unit:
+            released = [(key, sum(unit.release(each) for each in names[key])) for key in keys]
     if form == "json":
         from adapters.cli.show import print_json
 
