@@ -25,6 +25,7 @@ from policy.planning import Delivery, Plan, plan_key, planned
 from policy.ports import Store, Unit
 from policy.rules.policy import Policy
 from policy.throttle import Traffic, counted
+from policy.veil import UNVEILED, Veil
 
 LEARNED_LASTS = timedelta(days=30)  # hosts move
 LEARN_AGAIN = timedelta(days=1)
@@ -49,11 +50,12 @@ class Engine:
     """A policy over a store.
 
     Each plan and each group of observed attempts is made wholly by one policy, although a holder may get another one
-    at any time, from any thread.
+    at any time, from any thread. With a veil no recipient is kept in clear, and decisions show veiled names.
     """
 
     policy: Policy | PolicyHolder
     store: Store
+    veil: Veil | None = None
 
     def observe(self, attempt: Attempt, *, now: datetime) -> Decision:
         """Decide about `attempt` and keep it, its decision and its effects; a known attempt returns what was decided.
@@ -81,19 +83,24 @@ class Engine:
     def keep_all(self, attempts: Iterable[Attempt], *, now: datetime) -> list[Kept | AttemptConflict]:
         """As `observe_all`, and tell what was known already: for those who count and log."""
         policy, now = in_force(self.policy), moment(now)
+        veil = self.veil or UNVEILED
         observed: list[Kept | AttemptConflict] = []
-        timed = (_timed(each, now) for each in attempts)
+        told = (_Told.of(policy, _timed(each, now), veil) for each in attempts)
         with self.store.unit() as unit:
-            while group := list(islice(timed, _FORESEEN)):
-                keys = [history_key(policy, each) for each in group]
-                unit.foresee([_ledger_key(each) for each in group], keys)
-                observed += [_observe(policy, unit, each, key) for each, key in zip(group, keys, strict=True)]
+            while group := list(islice(told, _FORESEEN)):
+                unit.foresee([_ledger_key(each) for one in group for each in one.kept], [one.key for one in group])
+                observed += [_observe(policy, unit, one, veil) for one in group]
         return observed
 
     def recorded(self, attempt_id: str, recipient: Address) -> Entry | None:
         """Return what was recorded of an attempt; None when it is not known."""
+        names = (self.veil or UNVEILED).names(recipient)
         with self.store.unit() as unit:
-            return unit.recorded(ident(attempt_id) or "", recipient.key)
+            found = (unit.recorded(self._ident(attempt_id, recipient) or "", each) for each in names)
+            return next((each for each in found if each is not None), None)
+
+    def _ident(self, attempt_id: str, recipient: Address) -> str | None:
+        return (self.veil or UNVEILED).ident(ident(attempt_id), recipient)
 
     def plan(
         self,
@@ -115,16 +122,17 @@ class Engine:
         """Plan several in one store transaction, each after the other: one plan a delivery, in order."""
         policy, now = in_force(self.policy), moment(now)
         with self.store.unit() as unit:
-            return [_plan(policy, unit, each, now) for each in deliveries]
+            return [_plan(policy, unit, each, now, self.veil or UNVEILED) for each in deliveries]
 
 
-def _plan(policy: Policy, unit: Unit, delivery: Delivery, now: datetime) -> Plan:
+def _plan(policy: Policy, unit: Unit, delivery: Delivery, now: datetime, veil: Veil) -> Plan:
     def look(address: Address) -> History:
-        return unit.history(HistoryKey(recipient=address.key, domain=address.domain, stream=delivery.stream))
+        key = HistoryKey(recipient=address.key, domain=address.domain, stream=delivery.stream)
+        return unit.history(veil.key(key, address))
 
     recipient = delivery.recipient
     learned = None if policy.provider_by_domain(recipient) else learned_provider(policy, unit, recipient.domain, now)
-    key = plan_key(policy, delivery, learned)
+    key = veil.key(plan_key(policy, delivery, learned), recipient)
     plan, changes = planned(policy, delivery, key, unit.history(key), look, now)
     for change in changes:
         unit.watch(change) if isinstance(change, Watch) else unit.count(change)
@@ -158,21 +166,41 @@ def _ledger_key(attempt: Attempt) -> tuple[str, str]:
     return attempt.identity, attempt.recipient.key if attempt.recipient else ""
 
 
-def _observe(policy: Policy, unit: Unit, attempt: Attempt, key: HistoryKey) -> Kept | AttemptConflict:
-    now = attempt.at
+@frozen
+class _Told:
+    """An attempt that is told, the forms in which it may be kept (see `Veil.tellings`), and where its history is."""
+
+    attempt: Attempt
+    kept: tuple[Attempt, ...]
+    key: HistoryKey
+
+    @classmethod
+    def of(cls, policy: Policy, attempt: Attempt, veil: Veil) -> "_Told":
+        kept = veil.tellings(attempt)
+        return cls(attempt, kept, _key(history_key(policy, attempt), attempt, kept[0], veil))
+
+
+def _key(key: HistoryKey, attempt: Attempt, kept: Attempt, veil: Veil) -> HistoryKey:
+    return key if kept is attempt else evolve(veil.key(key, attempt.recipient), message=kept.message)
+
+
+def _observe(policy: Policy, unit: Unit, told: _Told, veil: Veil) -> Kept | AttemptConflict:
+    attempt, key, now = told.attempt, told.key, told.attempt.at
     if now is None:
         raise ValueError("an attempt is observed at a time")
-    known = unit.recorded(*_ledger_key(attempt))
-    if known is not None:
-        if known.attempt.fingerprint != attempt.fingerprint:
+    for each in told.kept:
+        known = unit.recorded(*_ledger_key(each))
+        if known is not None and known.attempt.fingerprint != each.fingerprint:
             message = f"attempt `{known.attempt_id}` to `{known.recipient}` is known with other content"
             return AttemptConflict(message)
-        return Kept(known.decision, known=True)
+        if known is not None:
+            return Kept(known.decision, known=True)
     provider = policy.provider_of(attempt)
     if provider is None and attempt.recipient is not None:  # what came before it may have taught it
         learned = learned_provider(policy, unit, attempt.recipient.domain, now)
-        key = key if learned is None else history_key(policy, attempt, learned)
-    new = recorded(policy, attempt, unit.history(key), now)
+        if learned is not None:
+            key = _key(history_key(policy, attempt, learned), attempt, told.kept[0], veil)
+    new = recorded(policy, attempt, unit.history(key), now, veil=veil)
     unit.commit(new.entry)
     _learn(policy, unit, attempt, provider, now)
     for watch in new.watches:
@@ -191,15 +219,17 @@ class Recorded:
     traffics: tuple[Traffic, ...]
 
 
-def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Recorded:
-    """Decide about an attempt, and return what is to be kept of it."""
-    decision, after = decided(policy, attempt, history, now=now, spread=spread_of(attempt))
-    progress = progress_after(attempt, decision, history.progress, now)
+def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime, *, veil: Veil = UNVEILED) -> Recorded:
+    """Decide about an attempt as it was told, and return what is to be kept of it, veiled."""
+    kept, history = veil.attempt(attempt), veil.lifted(history, attempt.recipient)
+    decision, after = decided(policy, _named_as(kept, attempt), history, now=now, spread=spread_of(kept))
+    decision = veil.decision(decision, attempt.recipient)
+    progress = progress_after(kept, decision, history.progress, now)
     entry = Entry(
-        attempt_id=attempt.identity,
-        recipient=attempt.recipient.key if attempt.recipient else "",
+        attempt_id=kept.identity,
+        recipient=kept.recipient.key if kept.recipient else "",
         at=now,
-        attempt=attempt,
+        attempt=kept,
         decision=decision,
         progress=progress,
         provider=history.watches[0].key if history.watches else "",
@@ -208,9 +238,17 @@ def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime) 
     went = () if isinstance(attempt.outcome, Event) else history.traffics
     return Recorded(
         entry,
-        tuple(watch for before, watch in pairs if watch is not before),
+        tuple(veil.watch(watch, attempt.recipient) for before, watch in pairs if watch is not before),
         tuple(counted(each, now) for each in went),
     )
+
+
+def _named_as(kept: Attempt, attempt: Attempt) -> Attempt:
+    """The attempt under the ids that it is kept with: the past knows its message by them."""
+    if kept is attempt:
+        return attempt
+    unnamed = attempt.message_id is None and attempt.first_attempt_at is None  # `policy.suppression` asks for that
+    return evolve(attempt, attempt_id=kept.identity, message_id=None if unnamed else kept.message)
 
 
 def history_key(policy: Policy, attempt: Attempt, learned: str | None = None) -> HistoryKey:

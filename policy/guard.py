@@ -139,6 +139,17 @@ def standing(watch: Watch, now: datetime) -> Watch:
     return evolve(watch, hours=usual, open_since=None, failing=(), probes=())
 
 
+def without(watch: Watch, recipient: str) -> Watch:
+    """Return the watch as if it told this recipient from no other; what was counted stays counted."""
+    if not any(each.recipient == recipient for each in (*watch.failing, *watch.attempted)):
+        return watch
+    return evolve(
+        watch,
+        failing=tuple(each for each in watch.failing if each.recipient != recipient),
+        attempted=tuple(each for each in watch.attempted if each.recipient != recipient),
+    )
+
+
 def may_probe(watch: Watch, now: datetime) -> Watch | None:
     """Return the watch with one more probe, when one is left in this window; None when not."""
     recent = tuple(at for at in watch.probes if now - WINDOW < at <= now)

@@ -311,8 +311,11 @@ class HistoryKey:
         destinations: keys of what may be suspended or throttled, see `policy.destination`; the pair's comes first.
         watches: keys of the guard's watches, see `policy.outage`.
         provider: as `History` has it; it is what the other keys were made with.
+        names: keys of the recipient, the one that is written to first.
         freezes: keys of the freezes that concern it: of all mail, of the provider, of the domain.
         targets: what may be suppressed: the address, the domain, the stream to the address, as far as they are known.
+        aliases: other keys under which the recipient may be kept, see `policy.veil`: suppressions, the last success and
+            the progress are looked for there too.
     """
 
     recipient: str | None = None
@@ -322,8 +325,14 @@ class HistoryKey:
     destinations: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
     provider: str | None = None
+    aliases: tuple[str, ...] = ()
+    names: tuple[str, ...] = field(init=False, eq=False, repr=False)
     freezes: tuple[str, ...] = field(init=False, eq=False, repr=False)
     targets: tuple[tuple[Scope, str], ...] = field(init=False, eq=False, repr=False)
+
+    @names.default
+    def _named(self) -> tuple[str, ...]:
+        return () if self.recipient is None else (self.recipient, *self.aliases)
 
     @freezes.default
     def _freezing(self) -> tuple[str, ...]:
@@ -331,9 +340,9 @@ class HistoryKey:
 
     @targets.default
     def _suppressible(self) -> tuple[tuple[Scope, str], ...]:
-        stream = stream_target(self.recipient, self.stream) if self.recipient and self.stream else None
-        places = ((Scope.ADDRESS, self.recipient), (Scope.DOMAIN, self.domain), (Scope.STREAM, stream))
-        return tuple((scope, target) for scope, target in places if target is not None)
+        streams = [(Scope.STREAM, stream_target(each, self.stream)) for each in self.names if each and self.stream]
+        domain = () if self.domain is None else ((Scope.DOMAIN, self.domain),)
+        return (*((Scope.ADDRESS, each) for each in self.names), *domain, *streams)
 
 
 @frozen(kw_only=True)

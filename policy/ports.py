@@ -106,6 +106,11 @@ class Unit(Protocol):
         where the step before ended (`Pruned.last`), None at the beginning. An attempt whose line is gone is new when it
         comes again."""
 
+    def erase(self, recipient: str, *, suppressions: bool) -> dict[str, int]:
+        """Remove what is kept under an address key: its lines of the ledger, progress, strikes, last success, forward
+        note and what the guard's watches remember of it, and with `suppressions` its entries, those of single streams
+        too, whoever made them. Return how many there were, by `policy.retention.ERASED`."""
+
 
 class Store(Protocol):
     """Where attempts, suppressions, strikes, forward notes and suspensions are kept.

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from policy.address import Address
 from policy.text import TEXT_LIMIT, SafeText, clean
+from policy.veil import is_veiled
 
 TEXT_SHOWN = 300  # characters of one text in an event
 GONE = "***"
@@ -22,8 +23,10 @@ _IN_FRONT = re.compile(r'.*[<>()\[\],;:"]')  # of a bare local part: brackets, `
 
 
 def redacted(address: Address | None) -> str | None:
-    """Return the address with the first character of its local part."""
-    return None if address is None else f"{address.local[:1]}{GONE}@{address.domain}"
+    """Return the address with the first character of its local part; one that is veiled is whole."""
+    if address is None:
+        return None
+    return str(address) if is_veiled(address.local) else f"{address.local[:1]}{GONE}@{address.domain}"
 
 
 def without_addresses(text: str, own: Iterable[Address] = (), *, limit: int = TEXT_SHOWN) -> SafeText:
@@ -37,7 +40,7 @@ def without_addresses(text: str, own: Iterable[Address] = (), *, limit: int = TE
     """
     shown = _LOCAL_PARTS.sub(_hidden, _OTHER_SIGNS.sub("@", clean(text, limit=TEXT_LIMIT)))
     for each in own:
-        if len(each.local) > 1:
+        if len(each.local) > 1 and not is_veiled(each.local):
             word = rf"(?<!\w){re.escape(clean(each.local))}(?!\w)"
             shown = re.sub(word, each.local[:1] + GONE, shown, flags=re.IGNORECASE)
     return clean(shown, limit=limit)
@@ -56,5 +59,7 @@ def _hidden(found: "re.Match[str]") -> str:
     word = found[0]
     front = _IN_FRONT.match(word)
     place = front.end() if front and not word.startswith('"') else 0
+    if is_veiled(word[place:]):
+        return word
     first = word[place : place + 1].replace("*", "")
     return f"{word[:place]}{first}{GONE}" if place < len(word) else GONE

@@ -31,6 +31,7 @@ from policy.history import (
     HistoryKey,
     PastStrike,
     PastTrigger,
+    Progress,
     Source,
     Suppression,
     Suspension,
@@ -46,7 +47,7 @@ _SOURCES = {Event.COMPLAINT: Source.COMPLAINT, Event.UNSUBSCRIBE: Source.UNSUBSC
 
 def recall(shelf: Shelf, key: HistoryKey) -> History:
     """Return what the shelf knows under `key`; strikes oldest first, at most `STRIKES_KEPT` of each target."""
-    striking = [target for scope, target in key.targets if scope is not Scope.STREAM]
+    striking = [each for each in (key.recipient, key.domain) if each is not None]
     strikes = [each for target in striking for each in shelf.newest_strikes(target, STRIKES_KEPT)]
     suppressions = [shelf.suppression(scope, target) for scope, target in key.targets]
     suspensions = [shelf.suspension(each) for each in key.destinations]
@@ -54,8 +55,8 @@ def recall(shelf: Shelf, key: HistoryKey) -> History:
     traffics = [shelf.traffic(each) or Traffic(target=each) for each in key.destinations]
     triggers = [each for target in key.destinations for each in shelf.newest_triggers(target, TRIGGERS_KEPT)]
     return History(
-        progress=None if key.message is None else shelf.progress(key.message, key.recipient or ""),
-        last_success=None if key.recipient is None else shelf.last_success(key.recipient),
+        progress=_progress(shelf, key),
+        last_success=max((at for at in map(shelf.last_success, key.names) if at is not None), default=None),
         strikes=tuple(sorted(strikes, key=strike_order)),
         suppressions=tuple(each for each in suppressions if each is not None),
         suspensions=tuple(each for each in suspensions if each is not None),
@@ -67,6 +68,14 @@ def recall(shelf: Shelf, key: HistoryKey) -> History:
         watches=tuple(shelf.watch_of(each) or Watch(key=each) for each in key.watches),
         forward=None if key.recipient is None else shelf.forward(key.recipient),
     )
+
+
+def _progress(shelf: Shelf, key: HistoryKey) -> Progress | None:
+    """Under the first name that has any."""
+    if key.message is None:
+        return None
+    found = (shelf.progress(key.message, each) for each in key.names or ("",))
+    return next((each for each in found if each is not None), None)
 
 
 def remember(shelf: Shelf, entry: Entry) -> None:

@@ -36,6 +36,9 @@ KINDS: dict[str, type[Old]] = {
     "throttles": Throttling,
 }
 
+# What is kept of an address, and can be erased; `guard`: watches that remember it.
+ERASED = ("ledger", "progress", "strikes", "successes", "forwards", "guard", "suppressions")
+
 _T = TypeVar("_T", bound=Old)
 
 

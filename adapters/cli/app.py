@@ -39,6 +39,8 @@ COMMANDS = {
         "Show the forwards that replies named, approve or reject them.",
     ),
     "store": ("adapters.cli.store:store_group", "Look after the store: how much it keeps, prune, back up, migrate."),
+    "erase": ("adapters.cli.erase:erase_command", "Remove what is kept of a person's address."),
+    "keys": ("adapters.cli.keys:keys_group", "Make keys, so that a store keeps no addresses in clear."),
     "init": ("adapters.cli.starting:init_command", "Write a commented rules file to start from."),
     "check": ("adapters.cli.checking:check_command", "Check rules files: every mistake at once, with its place."),
     "diff": ("adapters.cli.diffing:diff_command", "Say which decisions a change of rules changes, with examples."),

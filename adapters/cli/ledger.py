@@ -1,5 +1,6 @@
 """`mailverdict log`: the decisions that were recorded, cut to a recipient, a domain, a rule or a time, and followed."""
 
+import heapq
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,13 +11,16 @@ import click
 from attrs import define, field, frozen
 
 from adapters.cli.common import USAGE, clock, fail, format_option, now_option, safe, store_option, the_store
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.listing import print_array, print_pages, rule_option, since, when_option
 from policy import Store
 from policy.address import parse_domain
 from policy.contract import write_decision
 from policy.contract.times import write_time
 from policy.history import Entry
+from policy.ledger import place as order
 from policy.text import TEXT_LIMIT
+from policy.veil import UNVEILED, Veil
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,7 +36,7 @@ _LOOK = 100  # lines among which the newest of a rule are looked for first
 class Filter:
     """Which lines of the ledger are meant; None: any."""
 
-    recipient: str | None = None
+    recipient: tuple[str, ...] | None = None  # the keys under which it may be kept
     domain: str | None = None
     rule: str | None = None
     since: datetime | None = None
@@ -40,7 +44,10 @@ class Filter:
     def asked(self, store: Store, since: datetime | None = None, *, last: int | None = None) -> Iterator[Entry]:
         """Yield what the store finds by its indexes, whatever the rule; from `since` on, if that is later than ours."""
         start = max(filter(None, (self.since, since)), default=None)
-        return store.entries(since=start, recipient=self.recipient, domain=self.domain, last=last)
+        names = self.recipient or (None,)
+        found = [store.entries(since=start, recipient=each, domain=self.domain, last=last) for each in names]
+        merged = found[0] if len(found) == 1 else heapq.merge(*found, key=order)
+        return merged if last is None or len(found) == 1 else iter(deque(merged, maxlen=last))
 
     def fits(self, entry: Entry) -> bool:
         """Is a line meant that was asked for?"""
@@ -77,11 +84,23 @@ To watch it grow (JSON is then one decision a line):
 @click.option("--follow", is_flag=True, help="Then wait for more, and show each as it comes, until interrupted.")
 @now_option
 @store_option
+@keys_option
 @format_option
-def log_command(*, last: int | None, follow: bool, now: datetime | None, store_url: str, form: str, **cut: Any) -> None:
+def log_command(
+    *,
+    last: int | None,
+    follow: bool,
+    now: datetime | None,
+    store_url: str,
+    veil: Veil | None,
+    form: str,
+    **cut: Any,
+) -> None:
     """Show the decisions that were recorded, the oldest first."""
-    chosen = _filter(clock(now), **cut)
+    chosen = _filter(clock(now), veil or UNVEILED, **cut)
     with the_store(store_url, must_exist=True) as store:
+        if chosen.recipient is not None:
+            check_veil(store, veil, clock(now))
         if follow:
             _follow(store, chosen, last, form)
             return
@@ -93,7 +112,13 @@ def log_command(*, last: int | None, follow: bool, now: datetime | None, store_u
 
 
 def _filter(
-    at: datetime, *, recipient: str | None, domain: str | None, rule: str | None, since_: datetime | timedelta | None
+    at: datetime,
+    veil: Veil,
+    *,
+    recipient: str | None,
+    domain: str | None,
+    rule: str | None,
+    since_: datetime | timedelta | None,
 ) -> Filter:
     from adapters.cli.planning import address
 
@@ -101,8 +126,8 @@ def _filter(
         name = None if domain is None else parse_domain(domain)
     except ValueError as error:
         fail(USAGE, str(error))
-    key = None if recipient is None else address(recipient).key
-    return Filter(recipient=key, domain=name, rule=rule, since=since(since_, at))
+    names = None if recipient is None else veil.names(address(recipient))
+    return Filter(recipient=names, domain=name, rule=rule, since=since(since_, at))
 
 
 def write_entry(entry: Entry) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from adapters.cli.common import (
     the_store,
 )
 from adapters.cli.counting import MetricsFile, metrics_option
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.lines import Line, groups_of
 from adapters.cli.show import print_json_lines
 from adapters.journal import Journal, journal, log_addresses_option, verbose_option
@@ -29,6 +30,7 @@ from policy import Attempt, AttemptConflict, Engine, Policy
 from policy.contract import ContractError, read_attempt, write_decision
 from policy.engine import Kept
 from policy.holder import PolicyHolder, in_force
+from policy.veil import UNVEILED, Veil
 
 
 @click.command(
@@ -44,6 +46,7 @@ Examples:
 )
 @now_option
 @store_option
+@keys_option
 @rules_option
 @click.option(
     "--reload",
@@ -65,6 +68,7 @@ def observe_command(  # noqa: PLR0913, PLR0917 - one argument an option
     batch: str,
     now: datetime | None,
     store_url: str,
+    veil: Veil | None,
     rules: tuple[str, ...],
     reload: bool,
     metrics_path: str | None,
@@ -82,7 +86,8 @@ def observe_command(  # noqa: PLR0913, PLR0917 - one argument an option
     bad = 0
     hangup = watcher.on_hangup() if watcher else nullcontext()
     with the_store(store_url) as store, metrics.store_failures(store), hangup:
-        engine = Engine(holder, store)
+        check_veil(store, veil, clock(now))
+        engine = Engine(holder, store, veil)
         for group in groups_of(batch):
             if watcher:
                 _tell(watcher.poll(), log)
@@ -118,14 +123,14 @@ def _observe(
     engine: Engine, group: list[Line], now: datetime, log: Journal, metrics: MetricsFile
 ) -> list[dict[str, Any]]:
     """Observe a group in one store transaction; each line has its answer in its place."""
-    start, policy = perf_counter(), in_force(engine.policy)
+    start, policy, veil = perf_counter(), in_force(engine.policy), engine.veil or UNVEILED
     answers: list[dict[str, Any] | None] = []
     attempts: list[Attempt] = []
     for line in group:
         error = line.error
         if error is None:
             try:
-                attempts.append(_named(read_attempt(line.document)))
+                attempts.append(_named(read_attempt(line.document), veil))
             except ContractError as mistake:
                 error = str(mistake)
         if error is not None:
@@ -135,18 +140,20 @@ def _observe(
     metrics.kept(policy, attempts, kept, perf_counter() - start)
     told = iter(zip(attempts, kept, strict=True))
     return [
-        _answer(line, *next(told), log, policy) if answer is None else answer
+        _answer(line, *next(told), log, policy, veil) if answer is None else answer
         for line, answer in zip(group, answers, strict=True)
     ]
 
 
-def _answer(line: Line, attempt: Attempt, kept: Kept | AttemptConflict, log: Journal, policy: Policy) -> dict[str, Any]:
+def _answer(
+    line: Line, attempt: Attempt, kept: Kept | AttemptConflict, log: Journal, policy: Policy, veil: Veil
+) -> dict[str, Any]:
     if isinstance(kept, AttemptConflict):
         return line.complaint(str(kept))
-    log.decided(attempt, kept.decision, provider=policy.provider_of(attempt), known=kept.known)
+    log.decided(veil.attempt(attempt), kept.decision, provider=policy.provider_of(attempt), known=kept.known)
     return {"id": line.id, **write_decision(kept.decision)}
 
 
-def _named(attempt: Attempt) -> Attempt:
-    """A line without an id is named by what it says, so that the same line again is the same attempt."""
-    return attempt if attempt.attempt_id is not None else evolve(attempt, attempt_id=attempt.identity)
+def _named(attempt: Attempt, veil: Veil) -> Attempt:
+    """A line without an id is named by what is kept of it, so that the same line again is the same attempt."""
+    return attempt if attempt.attempt_id is not None else evolve(attempt, attempt_id=veil.attempt(attempt).identity)

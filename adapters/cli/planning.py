@@ -17,10 +17,12 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.lines import Line, groups_of
 from policy import NULL_SENDER, Address, Delivery, Engine, Plan, Policy, parse_address
 from policy.contract import ContractError, read_delivery, write_forward, write_suppression
 from policy.contract.times import write_time
+from policy.veil import Veil
 
 
 @click.command(
@@ -42,6 +44,7 @@ Examples:
 @click.option("--stream", metavar="NAME", help="What kind of mail, such as transactional, bulk.")
 @now_option
 @store_option
+@keys_option
 @rules_option
 @format_option
 def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -52,6 +55,7 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     stream: str | None,
     now: datetime | None,
     store_url: str,
+    veil: Veil | None,
     rules: tuple[str, ...],
     form: str,
 ) -> None:
@@ -59,13 +63,14 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     if (batch is None) is (not recipients):
         raise click.UsageError("say to whom: `--to ADDRESS`, or `--batch FILE`")
     if batch is not None:
-        _plan_lines(batch, the_policy(rules), store_url, now)
+        _plan_lines(batch, the_policy(rules), store_url, veil, now)
         return
     addresses = [address(each) for each in recipients]
     reverse_path = None if sender is None else (NULL_SENDER if sender in ("", "<>") else address(sender))
     policy = the_policy(rules)
     with the_store(store_url, must_exist=True) as store:
-        engine = Engine(policy, store)
+        check_veil(store, veil, clock(now))
+        engine = Engine(policy, store, veil)
         deliveries = [
             Delivery(recipient=each, sender=reverse_path, message=message_id, stream=stream) for each in addresses
         ]
@@ -78,13 +83,14 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
         print_plans(plans)
 
 
-def _plan_lines(batch: str, policy: Policy, store_url: str, now: datetime | None) -> None:
+def _plan_lines(batch: str, policy: Policy, store_url: str, veil: Veil | None, now: datetime | None) -> None:
     """Plan line by line, a group at a time; each line has its answer in its place."""
     from adapters.cli.show import print_json_lines
 
     bad = 0
     with the_store(store_url, must_exist=True) as store:
-        engine = Engine(policy, store)
+        check_veil(store, veil, clock(now))
+        engine = Engine(policy, store, veil)
         for group in groups_of(batch):
             read = [_delivery(line) for line in group]
             plans = iter(engine.plan_all([each for each in read if isinstance(each, Delivery)], now=clock(now)))

@@ -18,6 +18,7 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
 from adapters.journal import journal, log_addresses_option, verbose_option
@@ -25,6 +26,7 @@ from adapters.mailers.smtplib import SmtplibMailer, Tls
 from policy import NULL_SENDER, Attempt, Command, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
 from policy.attempt import ident
 from policy.contract import write_decision
+from policy.veil import Veil
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -59,6 +61,7 @@ Examples:
 @click.option("--held", is_flag=True, help="Send to those on hold, too: you have mended what was our own fault.")
 @click.argument("file", default="-")
 @store_option
+@keys_option
 @rules_option
 @verbose_option
 @log_addresses_option
@@ -75,6 +78,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     held: bool,
     file: str,
     store_url: str,
+    veil: Veil | None,
     rules: tuple[str, ...],
     verbose: bool,
     log_addresses: bool,
@@ -98,11 +102,13 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     verdicts = frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])})
     attempt_id = f"cli-{uuid.uuid4()}"
     with the_store(store_url) as store:
-        engine = Engine(policy, store)
+        check_veil(store, veil, datetime.now(UTC))
+        engine = Engine(policy, store, veil)
         sent = send(engine, mailer, envelope, now=datetime.now(UTC), attempt_id=attempt_id, verdicts=verdicts)
     for each in sent:
         if each.attempt is not None and each.decision is not None:
-            log.decided(each.attempt, each.decision, provider=policy.provider_of(each.attempt))
+            shown = each.attempt if veil is None else veil.attempt(each.attempt)
+            log.decided(shown, each.decision, provider=policy.provider_of(each.attempt))
     if form == "json":
         from adapters.cli.show import print_json
 

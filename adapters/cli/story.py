@@ -18,6 +18,7 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.ledger import write_entry
 from adapters.cli.listing import place, until
 from adapters.cli.states import guard_words, suspension_words, throttling_words
@@ -35,6 +36,7 @@ from policy.engine import history_key
 from policy.guard import standing
 from policy.history import Entry, History, Progress
 from policy.text import TEXT_LIMIT
+from policy.veil import UNVEILED, Veil
 
 
 @click.command(
@@ -48,10 +50,17 @@ Examples:
 @click.option("--to", "recipient", metavar="ADDRESS", help="Only the story of this recipient.")
 @now_option
 @store_option
+@keys_option
 @rules_option
 @format_option
-def why_command(
-    message: str, recipient: str | None, now: datetime | None, store_url: str, rules: tuple[str, ...], form: str
+def why_command(  # noqa: PLR0917 - one argument an option
+    message: str,
+    recipient: str | None,
+    now: datetime | None,
+    store_url: str,
+    veil: Veil | None,
+    rules: tuple[str, ...],
+    form: str,
 ) -> None:
     """Tell the story of MESSAGE, by the message's id or that of one of its attempts.
 
@@ -60,10 +69,14 @@ def why_command(
     """
     from adapters.cli.planning import address
 
-    key = None if recipient is None else address(recipient).key
+    whom, hidden = None if recipient is None else address(recipient), veil or UNVEILED
+    names = (None,) if whom is None else hidden.names(whom)
     policy, at = the_policy(rules), clock(now)
     with the_store(store_url, must_exist=True) as store:
-        stories = _stories(store, ident(message) or "", key)
+        if whom is not None:
+            check_veil(store, veil, at)
+        named = hidden.ident(ident(message), whom) or ""
+        stories = [story for each in names for story in _stories(store, named, each)]
         with store.unit() as unit:
             present = [unit.history(history_key(policy, story[-1].attempt)) for story in stories]
     told = list(zip(stories, present, strict=True))

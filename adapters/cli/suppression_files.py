@@ -20,6 +20,7 @@ from adapters.cli.common import (
     store_option,
     the_store,
 )
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.lines import open_lines
 from adapters.cli.listing import (
     Choice,
@@ -32,9 +33,10 @@ from adapters.cli.progress import Bar, import_bar
 from adapters.cli.sorted_entries import by_target
 from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_alike
 from policy import Store
-from policy.alike import Alike
+from policy.alike import Alike, alike
 from policy.contract import write_suppression
 from policy.intake import Intake, take_all
+from policy.veil import Veil
 
 GROUP = 10_000  # entries in one transaction: others, who wait for its end, do not wait for long
 _TOLD = 100  # bad records that are told one by one
@@ -59,8 +61,9 @@ Examples:
 )
 @now_option
 @store_option
+@keys_option
 @format_option
-def import_suppressions(file: str, of: str, now: datetime | None, store_url: str, form: str) -> None:
+def import_suppressions(file: str, of: str, now: datetime | None, store_url: str, veil: Veil | None, form: str) -> None:
     """Take the entries of FILE (- is standard input) into the list; taking it twice changes nothing.
 
     An entry that stands against one of the file stays. Records that say nothing against an address, such as blocks, are
@@ -70,7 +73,10 @@ def import_suppressions(file: str, of: str, now: datetime | None, store_url: str
     try:
         with open_lines(file) as stream, the_store(store_url) as store, import_bar(file, stream) as bar:
             count = Counter(dict.fromkeys(["kept", "stands", "over", "passed", "bad"], 0))
+            check_veil(store, veil, at)
             entries = _sorted_out(read_alike(stream, of=of, name=_name(file), now=at), count, bar)
+            if veil is not None:
+                entries = (_veiled(each, veil) for each in entries)
             with closing(by_target(entries)) as ordered:
                 keep(store, ordered, at, count, bar)
     except OSError as error:
@@ -97,6 +103,14 @@ def _sorted_out(listed: Iterable[Alike | Listed], count: Counter[str], bar: Bar)
             count["passed"] += 1
             count[f"passed: {each.passed}"] += 1
     count["read"] = read
+
+
+def _veiled(entry: Alike, veil: Veil) -> Alike:
+    """The entry as it is kept: nothing but its target changes where its words name no address."""
+    like = entry.mould.entry
+    if like.reply or like.note:
+        return alike(veil.suppression(entry.whole))
+    return entry._replace(target=veil.target(entry.target))
 
 
 def keep(store: Store, entries: Iterable[Alike], at: datetime, count: Counter[str], bar: Bar) -> None:

@@ -8,6 +8,7 @@ import click
 from attrs import evolve
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.listing import (
     Choice,
     choice_options,
@@ -17,6 +18,7 @@ from adapters.cli.listing import (
 )
 from adapters.cli.suppression_files import export_suppressions, import_suppressions
 from adapters.cli.undoing import show_entries, undo_suppressions
+from policy.address import Address
 from policy.contract import write_suppression
 from policy.contract.times import write_time
 from policy.decision import RuleRef, Scope, Strength
@@ -25,6 +27,7 @@ from policy.history import History, HistoryKey, Source, Suppression, stream_of
 from policy.intake import Intake, take
 from policy.ports import Unit
 from policy.text import TEXT_LIMIT, clean
+from policy.veil import UNVEILED, Veil
 
 BY_HAND = RuleRef("by-hand", "", 0)
 
@@ -65,12 +68,17 @@ def list_suppressions(everything: bool, choice: Choice, now: datetime | None, st
 @click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
 @now_option
 @store_option
+@keys_option
 @format_option
-def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url: str, form: str) -> None:
+def show_suppressions(
+    targets: tuple[str, ...], now: datetime | None, store_url: str, veil: Veil | None, form: str
+) -> None:
     """Show all that is known for or against addresses or domains: entries of any state, strikes, the last delivery."""
     at, keys = clock(now), [target_key(each) for each in targets]
-    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        known = [(key, _known(unit, key)) for key in keys]
+    with the_store(store_url, must_exist=True) as store:
+        check_veil(store, veil, at)
+        with store.unit() as unit:
+            known = [(key, _known(unit, key, veil or UNVEILED)) for key in keys]
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -81,19 +89,20 @@ def show_suppressions(targets: tuple[str, ...], now: datetime | None, store_url:
             click.echo(safe(line, TEXT_LIMIT) if line[:1] != " " else f"  {safe(line, TEXT_LIMIT)}")
 
 
-def _key(target: str) -> HistoryKey:
+def _key(target: str, veil: Veil) -> HistoryKey:
     of_stream = stream_of(target)
-    if of_stream is not None:
-        return HistoryKey(recipient=of_stream[0].key, domain=of_stream[0].domain, stream=of_stream[1])
-    local, at, domain = target.rpartition("@")
-    return HistoryKey(recipient=target if local and at else None, domain=domain)
+    local, at, domain = (target if of_stream is None else of_stream[0].key).rpartition("@")
+    stream = None if of_stream is None else of_stream[1]
+    found = HistoryKey(recipient=f"{local}@{domain}" if local and at else None, domain=domain, stream=stream)
+    return veil.key(found, Address(local, domain)) if local and at else found
 
 
-def _known(unit: Unit, target: str) -> History:
+def _known(unit: Unit, target: str, veil: Veil) -> History:
     """What is known of a target; of an address also what stands against single streams to it."""
-    history = unit.history(_key(target))
-    of_streams = [each for each in unit.streams_of(target) if each not in history.suppressions]
-    return evolve(history, suppressions=(*history.suppressions, *of_streams))
+    history = unit.history(_key(target, veil))
+    of_streams = [entry for name in veil.targets(target) for entry in unit.streams_of(name)]
+    new = (each for each in of_streams if each not in history.suppressions)
+    return evolve(history, suppressions=(*history.suppressions, *new))
 
 
 def _document(key: str, history: History, at: datetime) -> dict[str, Any]:
@@ -146,14 +155,24 @@ Examples:
 )
 @now_option
 @store_option
+@keys_option
 @format_option
-def add_suppressions(
-    targets: tuple[str, ...], note: str, source: str, now: datetime | None, store_url: str, form: str
+def add_suppressions(  # noqa: PLR0917 - one argument an option
+    targets: tuple[str, ...],
+    note: str,
+    source: str,
+    now: datetime | None,
+    store_url: str,
+    veil: Veil | None,
+    form: str,
 ) -> None:
     """Suppress addresses or domains until a person releases them; no success and no `undo` does."""
     at, keys = clock(now), [target_key(each) for each in targets]
-    with the_store(store_url) as store, store.unit() as unit:
-        taken = [(key, take(unit, _by_hand(key, Source(source), note, at), at)) for key in keys]
+    entries = [(key, (veil or UNVEILED).suppression(_by_hand(key, Source(source), note, at))) for key in keys]
+    with the_store(store_url) as store:
+        check_veil(store, veil, at)
+        with store.unit() as unit:
+            taken = [(key, take(unit, entry, at)) for key, entry in entries]
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -183,13 +202,18 @@ def _by_hand(key: str, source: Source, note: str, at: datetime) -> Suppression:
 )
 @click.argument("targets", nargs=-1, required=True, metavar="ADDRESS...")
 @store_option
+@keys_option
 @format_option
-def remove_suppressions(targets: tuple[str, ...], store_url: str, form: str) -> None:
+def remove_suppressions(targets: tuple[str, ...], store_url: str, veil: Veil | None, form: str) -> None:
     """Release addresses or domains: mail may be sent to them again, and their strikes are forgotten."""
     keys = [target_key(each) for each in targets]
-    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        released = [(key, unit.release(key)) for key in keys]
-        left = {key: [each.target for each in unit.streams_of(key) if each.active(clock(None))] for key in keys}
+    with the_store(store_url, must_exist=True) as store:
+        check_veil(store, veil, clock(None))
+        names = {key: tuple((veil or UNVEILED).targets(key)) for key in keys}
+        with store.unit() as unit:
+            released = [(key, sum(unit.release(each) for each in names[key])) for key in keys]
+            of_streams = {key: [each for name in names[key] for each in unit.streams_of(name)] for key in keys}
+    left = {key: [each.target for each in found if each.active(clock(None))] for key, found in of_streams.items()}
     if form == "json":
         from adapters.cli.show import print_json
 

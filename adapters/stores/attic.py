@@ -7,10 +7,19 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import frozen
 
 from adapters.stores.cells import loaded, micros, moment
-from adapters.stores.tables import Question
+from adapters.stores.tables import WATCH, Question
 from policy.contract.entry import dump
 from policy.diagnosis.category import Category
-from policy.history import PastStrike, PastTrigger, Progress, Suppression, Suspension, Throttling
+from policy.guard import Watch, without
+from policy.history import (
+    PastStrike,
+    PastTrigger,
+    Progress,
+    Suppression,
+    Suspension,
+    Throttling,
+    stream_target,
+)
 from policy.retention import Line, Old
 
 _T = TypeVar("_T", bound=Old)
@@ -85,6 +94,20 @@ _TABLES: dict[type[Any], _Table] = {
 }
 
 
+# Where rows of one address are; `?` is its key, or what the targets of its streams begin with.
+_OF_ADDRESS = {
+    "ledger": ("ledger", "recipient = ?"),
+    "progress": ("progress", "recipient = ?"),
+    "strikes": ("strike", "target = ?"),
+    "successes": ("success", "target = ?"),
+    "forwards": ("forward", "address = ?"),
+}
+_OF_LIST = (
+    ("suppression", "scope = 'address' AND target = ?"),
+    ("suppression", "scope = 'stream' AND substr(target, 1, length(?)) = ?"),
+)
+
+
 class RowAttic:
     """The methods of `policy.retention.Attic` over `answers` and `write`."""
 
@@ -113,3 +136,28 @@ class RowAttic:
         statement, values = _TABLES[type(value)].drop(value)
         self.write(statement, *values)
         self.forget_all()
+
+    def erase(self, recipient: str, *, suppressions: bool) -> dict[str, int]:
+        self.forget_all()
+        erased = {name: self._erase(*place, recipient) for name, place in _OF_ADDRESS.items()}
+        erased["guard"] = self._erase_from_watches(recipient)
+        (whole, streams), prefix = _OF_LIST, stream_target(recipient, "")
+        erased["suppressions"] = (
+            self._erase(*whole, recipient) + self._erase(*streams, prefix, prefix) if suppressions else 0
+        )
+        self.forget_all()
+        return erased
+
+    def _erase(self, table: str, where: str, *values: str) -> int:
+        ((count,),) = self.answers([(f"SELECT count(*) FROM {table} WHERE {where}", values)])[0]  # noqa: S608 - our names
+        if count:
+            self.write(f"DELETE FROM {table} WHERE {where}", *values)  # noqa: S608 - our names
+        return int(count)
+
+    def _erase_from_watches(self, recipient: str) -> int:
+        (rows,) = self.answers([("SELECT value FROM watch", ())])
+        watches = [loaded(row[0], Watch, self.name) for row in rows]
+        changed = [each for each in watches if without(each, recipient) is not each]
+        for each in changed:
+            self.write(WATCH.put, each.key, *WATCH.row(without(each, recipient)))
+        return len(changed)

@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from adapters.stores.facts import COUNTED, BackupRefused, StoreFacts
 from policy.decision import Scope
-from policy.guard import Watch
+from policy.guard import Watch, without
 from policy.history import (
     Entry,
     ForwardNote,
@@ -30,6 +30,7 @@ from policy.history import (
     Suppression,
     Suspension,
     Throttling,
+    stream_target,
 )
 from policy.ledger import Asked, Cut
 from policy.ports import StoreUnavailable, Unit
@@ -45,7 +46,7 @@ _T = TypeVar("_T", bound=Old)
 class _Tables:
     entries: MutableMapping[tuple[str, str], Entry | None] = field(factory=dict)
     progress: MutableMapping[tuple[str, str], Progress | None] = field(factory=dict)
-    successes: MutableMapping[str, datetime] = field(factory=dict)
+    successes: MutableMapping[str, datetime | None] = field(factory=dict)
     strikes: MutableMapping[str, Mapping[tuple[str, str], PastStrike]] = field(factory=dict)
     suppressions: MutableMapping[tuple[Scope, str], Suppression | None] = field(factory=dict)
     suspensions: MutableMapping[str, Suspension | None] = field(factory=dict)
@@ -55,7 +56,7 @@ class _Tables:
     learned: MutableMapping[str, Learned] = field(factory=dict)
     freezes: MutableMapping[str, Freeze | None] = field(factory=dict)
     watches: MutableMapping[str, Watch] = field(factory=dict)
-    forwards: MutableMapping[str, ForwardNote] = field(factory=dict)
+    forwards: MutableMapping[str, ForwardNote | None] = field(factory=dict)
 
     def layer(self) -> "_Tables":
         """Return tables that show these and keep what is written to themselves."""
@@ -298,6 +299,30 @@ class _MemoryUnit(ShelvedUnit):
         values: Iterable[Old | None] = singly[kind].values()
         return values
 
+    def erase(self, recipient: str, *, suppressions: bool) -> dict[str, int]:
+        tables = self._tables
+        strikes = tables.strikes.get(recipient, {})
+        tables.strikes[recipient] = {}
+        watches = [each for each in tables.watches.values() if without(each, recipient) is not each]
+        for each in watches:
+            tables.watches[each.key] = without(each, recipient)
+        of_streams = stream_target(recipient, "")
+        entries: list[Any] = [
+            (scope, target)
+            for scope, target in tables.suppressions
+            if (scope is Scope.ADDRESS and target == recipient)
+            or (scope is Scope.STREAM and target.startswith(of_streams))
+        ]
+        return {
+            "ledger": _drop(tables.entries, [key for key in tables.entries if key[1] == recipient]),
+            "progress": _drop(tables.progress, [key for key in tables.progress if key[1] == recipient]),
+            "strikes": len(strikes),
+            "successes": _drop(tables.successes, [recipient]),
+            "forwards": _drop(tables.forwards, [recipient]),
+            "guard": len(watches),
+            "suppressions": _drop(tables.suppressions, entries) if suppressions else 0,
+        }
+
     def drop(self, value: Old) -> None:
         tables = self._tables
         match value:
@@ -315,6 +340,13 @@ class _MemoryUnit(ShelvedUnit):
                 tables.suspensions[value.target] = None
             case Throttling():
                 tables.throttlings[value.target] = None
+
+
+def _drop(table: MutableMapping[Any, Any], keys: Iterable[Any]) -> int:
+    """Drop what is there under these keys; return how much it was."""
+    there = [key for key in keys if table.get(key) is not None]
+    table.update(dict.fromkeys(there))
+    return len(there)
 
 
 def _line(entry: Entry) -> Line:

@@ -299,12 +299,15 @@ class _Wanted:
     def of(cls, attempts: Iterable[Key], keys: Iterable[HistoryKey]) -> "_Wanted":
         keys = list(keys)
         recipients = [each.recipient for each in keys if each.recipient is not None]
+        names = [(name,) for each in keys for name in each.names]
         domains = [each.domain for each in keys if each.domain is not None]
         destinations = [target for each in keys for target in each.destinations]
         rows: dict[Table[Any], Iterable[Key]] = {
             LEDGER: attempts,
-            PROGRESS: [(each.message, each.recipient or "") for each in keys if each.message is not None],
-            SUCCESS: [(each,) for each in recipients],
+            PROGRESS: [
+                (each.message, name) for each in keys if each.message is not None for name in each.names or ("",)
+            ],
+            SUCCESS: names,
             SUPPRESSION: [(scope.value, target) for each in keys for scope, target in each.targets],
             SUSPENSION: [(each,) for each in destinations],
             THROTTLING: [(each,) for each in destinations],

@@ -14,11 +14,12 @@ from attrs import evolve
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from policy.decision import Strength, Suspend, Trigger
-from policy.history import Entry, EntryState, HistoryKey
+from policy.decision import Delivered, Scope, Strength, Suspend, Trigger
+from policy.guard import Failing, Watch
+from policy.history import Entry, EntryState, History, HistoryKey
 from policy.ledger import place
 from policy.ports import Store
-from policy.retention import KINDS
+from policy.retention import ERASED, KINDS
 from policy.testing.store_lines import (
     DOMAIN,
     HOUR,
@@ -213,6 +214,65 @@ class LedgerContract:
             unit.commit(entry("a", at=_LATER))
             assert unit.undo(since=START, provider=None, rule=None, now=START) == []
         assert [each.at for each in self.reopen(store).entries()] == [_LATER]
+
+    # -- erasing --------------------------------------------------------------------------------------------------
+
+    def test_what_is_erased_is_as_if_it_had_never_been_and_nothing_else_is_gone(self, store: Store) -> None:
+        ed, news = "ed@example.org", Scope.STREAM
+        spared = [
+            evolve(entry("a"), recipient=ed, progress=evolve(entry("a").progress, recipient=ed)),
+            entry("d", suppress(target=ed), strike(target=ed), suppress(target=f"{ed}#{JO}#", scope=news), message="n"),
+        ]
+        spared[1] = evolve(spared[1], recipient=ed, progress=evolve(spared[1].progress, recipient=ed))
+        streams = [suppress(target=f"{JO}#{each}", scope=news) for each in ("news", "%", "a#b")]
+        commit(
+            store, *spared, entry("a", Delivered(target=JO)), entry("b", suppress(), strike(), note("a@new.example"))
+        )
+        commit(store, entry("c", *streams, suppress(target=DOMAIN, scope=Scope.DOMAIN), message="o"))
+        failing = (Failing(JO, DOMAIN, START), Failing(ed, DOMAIN, START))
+        with store.unit() as unit:
+            unit.watch(Watch(key="google", failing=failing, attempted=failing[:1]))
+            assert unit.history(KEY).progress is not None
+        with store.unit() as unit:
+            counts = unit.erase(JO, suppressions=False)
+            assert unit.recorded("a", JO) is None
+            assert (unit.history(KEY).progress, unit.history(KEY).forward) == (None, None)
+        assert counts == {
+            "ledger": 3, "progress": 2, "strikes": 1, "successes": 1, "forwards": 1, "guard": 1, "suppressions": 0,
+        }  # fmt: skip
+        assert tuple(counts) == ERASED
+        kept = len(list(store.suppressions()))
+        with store.unit() as unit:
+            assert unit.erase(JO, suppressions=True) == {**dict.fromkeys(ERASED, 0), "suppressions": 4}
+        seen = self.reopen(store)
+        assert list(seen.entries()) == spared
+        assert len(list(seen.suppressions())) == kept - 4
+        assert {each.target for each in seen.suppressions()} == {ed, DOMAIN, f"{ed}#{JO}#"}
+        assert [each.failing for each in seen.watches()] == [failing[1:]]
+        with seen.unit() as unit:
+            assert unit.erase(JO, suppressions=True) == dict.fromkeys(ERASED, 0)
+            known = unit.history(HistoryKey(recipient=JO, message="m"))
+            assert known == History()
+            theirs = unit.history(HistoryKey(recipient=ed, message="n"))
+        assert (len(theirs.strikes), len(theirs.suppressions), theirs.progress) == (1, 1, spared[1].progress)
+
+    def test_an_erasure_that_is_rolled_back_has_erased_nothing(self, store: Store) -> None:
+        commit(store, entry("a", suppress(), strike(), note("a@new.example")))
+        known, lines = history(store), list(store.entries())
+        with swallowed(RuntimeError), store.unit() as unit:
+            unit.erase(JO, suppressions=True)
+            raise RuntimeError
+        assert (history(store), list(store.entries())) == (known, lines)
+
+    def test_other_names_of_a_recipient_are_looked_up_for_what_binds_it(self, store: Store) -> None:
+        commit(store, entry("a", suppress(), Delivered(target=JO), suppress(target=f"{JO}#news", scope=Scope.STREAM)))
+        key = HistoryKey(recipient="jo@new.example", stream="news", message="m", aliases=("x@x.example", JO))
+        with store.unit() as unit:
+            unit.foresee([], [key])
+            known = unit.history(key)
+        assert sorted(each.target for each in known.suppressions) == [JO, f"{JO}#news"]
+        assert known.last_success == START
+        assert known.progress == entry("a").progress
 
 
 class _Past:

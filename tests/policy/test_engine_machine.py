@@ -397,4 +397,4 @@ class SqliteMachine(EngineMachine):
 _EXAMPLES = max(25, settings().max_examples // 10)
 TestMemory, TestSqlite = EngineMachine.TestCase, SqliteMachine.TestCase
 TestMemory.settings = settings(max_examples=_EXAMPLES, stateful_step_count=30)
-TestSqlite.settings = settings(max_examples=_EXAMPLES // 4, stateful_step_count=30)  # each step is on the disk
+TestSqlite.settings = settings(max_examples=_EXAMPLES // 2, stateful_step_count=30)  # each step is on the disk

@@ -21,7 +21,8 @@ NOW = "2026-01-01T00:00:00Z"
 @pytest.fixture(autouse=True)
 def _empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("MAILVERDICT_RULES", "MAILVERDICT_STORE", "MAILVERDICT_SMTP_PASSWORD", "NO_COLOR", "FORCE_COLOR"):
+    ours = [f"MAILVERDICT_{each}" for each in ("RULES", "STORE", "KEYS", "SMTP_PASSWORD")]
+    for name in (*ours, "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "160")  # a narrower table folds its cells
 

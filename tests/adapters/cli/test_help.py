@@ -61,7 +61,7 @@ def test_every_command_has_an_example_of_itself(words: tuple[str, ...], run: Run
 def test_every_example_parses(words: tuple[str, ...], run: Run) -> None:
     for line in examples(run, words):
         for call in parts(line):
-            depth = 2 if call[0] in ("suppressions", "forwards", "states", "store") else 1
+            depth = 2 if call[0] in ("suppressions", "forwards", "states", "store", "keys") else 1
             command(tuple(call[:depth])).make_context("mailverdict", call[depth:])
 
 

@@ -1,0 +1,130 @@
+"""`mailverdict keys`, and the option `--keys`: the file of secrets that the veil of a store is made with."""
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+from adapters.cli.common import UNAVAILABLE, USAGE, clock, fail, format_option, now_option, safe
+from policy.history import Learned
+from policy.ports import Store
+from policy.text import clean
+from policy.veil import Key, Veil
+
+VARIABLE = "MAILVERDICT_KEYS"
+SECRET = 32  # octets of a new one: as long as the digest (RFC 2104 3)
+_MOST = 64_000  # octets of a file
+_MARK = "#veil"  # a domain that there is not: where the store says that it holds veiled names
+
+
+def _read(_: click.Context, __: click.Parameter, path: str | None) -> Veil | None:
+    return None if path is None else read_keys(path)
+
+
+keys_option = click.option(
+    "--keys",
+    "veil",
+    metavar="FILE",
+    envvar=VARIABLE,
+    callback=_read,
+    help=f"Keep veiled names in place of addresses, made with the keys of this file. [env: {VARIABLE}]",
+)
+
+
+def read_keys(path: str) -> Veil:
+    """Return the veil of a file: lines of `id secret`, the first one current; ends the command when it has mistakes."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123 - the mode must be that of what is read
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_MOST + 1)
+    except (OSError, ValueError) as error:
+        fail(UNAVAILABLE, f"keys `{safe(path)}` cannot be read: {getattr(error, 'strerror', None) or error}")
+    if stat.S_ISREG(mode) and mode & 0o077:
+        fail(USAGE, f"{path}: open-keys: `{path}` may be read or changed by others than its owner; `chmod 600` it")
+    if len(content) > _MOST:
+        fail(USAGE, f"{path}: too-long: keys are over {_MOST} octets")
+    try:
+        return Veil(tuple(_keys(path, content.decode("utf-8"))))
+    except ValueError as error:
+        fail(USAGE, f"{path}: not-utf-8: keys are not UTF-8: {error}")
+
+
+def _keys(path: str, content: str) -> Iterator[Key]:
+    """Yield the keys; what is wrong with a line is told without what it holds."""
+    seen: set[str] = set()
+    for number, line in enumerate(content.splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        where = f"{path}:{number}"
+        if len(words) != 2:
+            fail(USAGE, f"{where}: not-a-key: a line must be an id and a secret in base64, and has {len(words)} words")
+        try:
+            secret = base64.b64decode(words[1], validate=True)
+        except (binascii.Error, ValueError):
+            fail(USAGE, f"{where}: bad-secret: the secret is not base64")
+        try:
+            key = Key(words[0], secret)
+        except ValueError as error:
+            fail(USAGE, f"{where}: bad-key: {error}")
+        if key.id in seen:
+            fail(USAGE, f"{where}: duplicate-key: key `{key.id}` is there twice")
+        seen.add(key.id)
+        yield key
+    if not seen:
+        fail(USAGE, f"{path}: no-key: there is no key in it; `mailverdict keys new` makes one")
+
+
+def check_veil(store: Store, veil: Veil | None, now: datetime) -> None:
+    """End the command when a store that holds veiled names is used without keys: none would be found in it.
+
+    With keys, mark the store. What is kept in clear from before is found as well, and needs no mark.
+    """
+    with store.unit() as unit:
+        marked = unit.learned(_MARK)
+        if marked is None and veil is not None:
+            unit.learn(Learned(domain=_MARK, provider=veil.keys[0].id, at=now))
+    if marked is not None and veil is None:
+        fail(
+            USAGE,
+            f"no-keys: this store holds veiled names, which are found only with the keys: name their file with `--keys`"
+            f" or {VARIABLE}",
+        )
+
+
+@click.group("keys", epilog="\b\nExample:\n  umask 077 && mailverdict keys new > mail.keys")
+def keys_group() -> None:
+    """Make keys, with which a store keeps veiled names in place of addresses."""
+
+
+@keys_group.command(
+    "new",
+    epilog="""\b
+Example:
+  umask 077 && mailverdict keys new > mail.keys
+
+\b
+A newer key goes above the older ones, which must stay while anything kept under them counts.""",
+)
+@click.option("--id", "name", metavar="ID", help="What it is called: 1 to 16 of a-z, 0-9, `-`.  [default: the day]")
+@now_option
+@format_option
+def new_key(name: str | None, now: datetime | None, form: str) -> None:
+    """Print a line for a file of keys, with a fresh secret. Keep a copy: without it no name is ever found again."""
+    secret = secrets.token_bytes(SECRET)
+    try:
+        key = Key(f"{clock(now):%Y%m%d}" if name is None else name, secret)
+    except ValueError as error:
+        fail(USAGE, f"bad-key: {error}")
+    text = base64.b64encode(secret).decode("ascii")
+    if form == "json":
+        from adapters.cli.show import print_json
+
+        print_json({"id": clean(key.id), "secret": text})
+    else:
+        click.echo(f"{key.id} {text}")

@@ -1,0 +1,166 @@
+"""`--keys`, `mailverdict keys` and `mailverdict erase`: nobody in clear, the same answers, and erased is gone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+Document = Callable[..., Any]
+Lines = Callable[..., str]
+
+STORE = ("--store", "sqlite:///mail.db")
+KEYS = ("--keys", "mail.keys")
+GONE = {"reply": "550 5.1.1 <jo.longname@x.example>: no such user jo.longname", "command": "RCPT"}
+JO = "Jo.LongName@x.example"
+
+
+def new_key(run: Run, id_: str, name: str = "mail.keys") -> str:
+    """Put a fresh key above those of the file, and return its line."""
+    path, line = Path(name), run("keys", "new", "--id", id_).stdout
+    path.write_text(f"# secret\n{line}{path.read_text() if path.exists() else ''}")
+    path.chmod(0o600)
+    return line
+
+
+@pytest.fixture
+def past(run: Run, lines: Lines) -> None:
+    """A bounce of Jo's, and a complaint, behind a veil."""
+    new_key(run, "k1")
+    run("observe", "--batch", lines({**GONE, "recipient": JO, "message_id": "m1"}), *STORE, *KEYS, "--verbose")
+
+
+def kept() -> bytes:
+    return b"".join(path.read_bytes() for path in Path().glob("mail.db*")).lower()
+
+
+@pytest.mark.usefixtures("past")
+def test_no_command_leaves_an_address_in_clear_and_each_finds_what_it_wrote(document: Document, run: Run) -> None:
+    run("suppressions", "add", "ed.longname@x.example", "--note", "Ed.LongName phoned", *STORE, *KEYS)
+    Path("list.txt").write_text("di.longname@x.example\n")
+    run("suppressions", "import", "list.txt", *STORE, *KEYS)
+    for local in ("jo", "Ed", "di"):
+        asked = f"{local}.longname@X.example"
+        (plan,) = document("plan", "--to", asked, *STORE, *KEYS)
+        assert (plan["verdict"], plan["recipient"].lower()) == ("suppressed", asked.lower())
+        (shown,) = document("suppressions", "show", asked, *STORE, *KEYS)
+        assert shown["suppressed"]
+    assert [each["recipient"][:10] for each in document("log", "--to", JO, *STORE, *KEYS)] == ["veiled.k1."]
+    assert document("log", "--to", "no@x.example", *STORE, *KEYS) == []
+    assert len(document("why", "m1", "--to", JO, *STORE, *KEYS)["recipients"]) == 1
+    assert b"longname" not in kept()
+    assert b"veiled.k1." in kept()
+    (removed,) = document("suppressions", "remove", JO, *STORE, *KEYS)
+    assert removed["removed"] == 1
+    assert document("plan", "--to", JO, *STORE, *KEYS)[0]["verdict"] == "send"
+
+
+def test_the_log_names_nobody(run: Run, lines: Lines) -> None:
+    new_key(run, "k1")
+    logged = run("observe", "--batch", lines({**GONE, "recipient": JO}), *STORE, *KEYS, "--log-addresses").stderr
+    assert "veiled.k1." in logged
+    assert "longname" not in logged.lower()
+
+
+def test_the_same_line_again_is_the_same_attempt_behind_the_veil(run: Run, lines: Lines, document: Document) -> None:
+    new_key(run, "k1")
+    batch = lines({**GONE, "recipient": JO, "now": "2026-01-01T09:00:00Z"})
+    answers = [run("observe", "--batch", batch, *STORE, *KEYS).stdout for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert len(document("log", *STORE)) == 1
+    assert "longname" not in json.dumps(answers).lower()
+
+
+def test_ids_that_are_made_for_a_line_are_no_digests_of_the_address(run: Run, lines: Lines, document: Document) -> None:
+    batch, ids = lines({**GONE, "recipient": JO, "now": "2026-01-01T09:00:00Z"}), set()
+    for name in ("one", "other"):
+        new_key(run, "k1", f"{name}.keys")
+        run("observe", "--batch", batch, "--store", f"sqlite:///{name}.db", "--keys", f"{name}.keys")
+        ids |= {
+            each[key] for each in document("log", "--store", f"sqlite:///{name}.db") for key in ("id", "message_id")
+        }
+    assert len(ids) == 2  # a message of one attempt has the attempt's id
+
+
+@pytest.mark.usefixtures("past")
+def test_a_veiled_store_is_not_used_without_keys(run: Run, lines: Lines) -> None:
+    batch = lines({**GONE, "recipient": JO})
+    for words in (
+        ("plan", "--to", JO), ("observe", "--batch", batch), ("suppressions", "show", JO), ("log", "--to", JO),
+        ("suppressions", "remove", JO), ("erase", JO, "--suppressions", "keep"), ("why", "m1", "--to", JO),
+    ):  # fmt: skip
+        assert "no-keys" in run(*words, *STORE, status=2).stderr
+    run("plan", "--to", JO, *STORE, env={"MAILVERDICT_KEYS": "mail.keys"})
+
+
+@pytest.mark.usefixtures("past")
+def test_a_newer_key_finds_what_older_ones_keep(document: Document, run: Run) -> None:
+    new_key(run, "k2")
+    assert document("plan", "--to", JO, *STORE, *KEYS)[0]["verdict"] == "suppressed"
+    assert len(document("log", "--to", JO, *STORE, *KEYS)) == 1
+    assert document("suppressions", "remove", JO, *STORE, *KEYS)[0]["removed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "told"),
+    [
+        ("k1 !!!!", 0o600, "bad.keys:1: bad-secret: "),
+        ("# c\n\nk1", 0o600, "bad.keys:3: not-a-key: "),
+        ("K1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0o600, "bad.keys:1: bad-key: "),
+        ("k1 AAAA", 0o600, "bad.keys:1: bad-key: "),
+        ("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n" * 2, 0o600, "bad.keys:2: duplicate-key: "),
+        ("# none\n", 0o600, "bad.keys: no-key: "),
+        ("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0o640, "bad.keys: open-keys: "),
+        ("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 0o602, "bad.keys: open-keys: "),
+        ("\x00" * 64_001, 0o600, "bad.keys: too-long: "),
+    ],
+)
+def test_a_bad_file_of_keys_is_told_in_one_line_without_its_secrets(
+    content: str, mode: int, told: str, run: Run
+) -> None:
+    path = Path("bad.keys")
+    path.write_text(content)
+    path.chmod(mode)
+    said = run("plan", "--to", JO, *STORE, "--keys", "bad.keys", status=2).stderr
+    assert said.startswith(f"mailverdict: {told}")
+    assert said.count("\n") == 1
+    assert "AAAA" not in said
+    assert not Path("mail.db").exists()
+
+
+def test_keys_that_are_not_there_are_unavailable_and_a_new_key_is_new(document: Document, run: Run) -> None:
+    assert "cannot be read" in run("plan", "--to", JO, *STORE, "--keys", "none.keys", status=3).stderr
+    assert document("keys", "new")["secret"] != document("keys", "new")["secret"]
+    assert "bad-key" in run("keys", "new", "--id", "A.B", status=2).stderr
+
+
+def test_without_keys_it_must_be_said_what_becomes_of_suppressions(run: Run, lines: Lines, document: Document) -> None:
+    run("observe", "--batch", lines({**GONE, "recipient": JO}, {**GONE, "recipient": "ed@x.example"}), *STORE)
+    assert "unsubscribe" in run("erase", JO, *STORE, status=2).stderr
+    tried = document("erase", JO, "--suppressions", "remove", "--dry-run", *STORE)
+    assert len(document("log", *STORE)) == 2
+    done = document("erase", JO, "--suppressions", "keep", *STORE)
+    assert (tried["erased"]["ledger"], done["erased"]["ledger"], done["erased"]["kept"]) == (1, 1, 1)
+    assert (tried["erased"]["suppressions"], done["erased"]["suppressions"]) == (1, 0)
+    assert document("plan", "--to", JO, *STORE)[0]["verdict"] == "suppressed"
+    assert document("erase", JO, "--suppressions", "remove", *STORE)["erased"]["suppressions"] == 1
+    assert document("plan", "--to", JO, *STORE)[0]["verdict"] == "send"
+    assert [each["recipient"] for each in document("log", *STORE)] == ["ed@x.example"]
+
+
+def test_with_keys_an_unsubscribe_outlives_the_erasure_under_the_veiled_name(
+    run: Run, document: Document, lines: Lines
+) -> None:
+    run("suppressions", "add", JO, "--source", "unsubscribe", *STORE)
+    run("observe", "--batch", lines({**GONE, "recipient": JO}), *STORE)
+    new_key(run, "k1")
+    erased = document("erase", JO, *STORE, *KEYS)["erased"]
+    assert (erased["ledger"], erased["suppressions"], erased["kept"]) == (1, 0, 1)
+    (entry,) = document("suppressions", "list", *STORE)
+    assert (entry["address"][:10], entry["source"]) == ("veiled.k1.", "unsubscribe")
+    assert document("plan", "--to", JO, *STORE, *KEYS)[0]["verdict"] == "suppressed"
+    assert document("erase", JO, "--suppressions", "remove", *STORE, *KEYS)["erased"]["suppressions"] == 1
+    assert document("suppressions", "list", *STORE) == []
