@@ -71,7 +71,8 @@ def in_words(key: str) -> str:
     """
     if key.startswith("@"):
         return f"mail by route {key[1:]}"
-    identity, mark, rest = key.partition("#") if ">" not in key else key.partition(">")
+    mark = min((each for each in "#>" if each in key), key=key.index, default=">")  # an identity has neither
+    identity, _, rest = key.partition(mark)
     who = {"-": "mail without a sender's domain", "*": "mail"}.get(identity, f"mail from {identity}")
     if mark == "#":
         return f"{who}, {'no stream' if rest == '-' else f'stream {rest}'}"

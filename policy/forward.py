@@ -67,6 +67,8 @@ def forward_path(reply: Reply, recipient: Address | None, *, smtputf8: bool = Fa
             address = parse_address(found[1], strict=True)
         except ValueError:
             continue
+        if clean(str(address), limit=PATH_LIMIT) != str(address):
+            continue  # cleaned, it would name another mailbox
         if recipient is None or address.key != recipient.key:
             named[address.key] = address
     if len(named) != 1:

@@ -108,7 +108,7 @@ def plan_key(policy: Policy, delivery: Delivery, learned: str | None) -> History
         domain=recipient.domain,
         message=delivery.message,
         stream=delivery.stream,
-        destinations=policy.destinations(to, policy.place(recipient, provider)),
+        destinations=policy.all_destinations(to, policy.place(recipient, provider)),
         watches=watch_keys(policy, recipient, provider),
         provider=provider,
     )
@@ -164,7 +164,7 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
     if progress is not None and progress.final:
         yield _Finding(verdict=Verdict.SETTLED, why=f"this message is settled: {progress.action.value}")
     for entry in history.suppressions:
-        if entry.active(now) and not _passes(policy, delivery, entry):
+        if entry.active(now) and not _passes(policy, delivery, entry, history.provider):
             yield _Finding(verdict=Verdict.SUPPRESSED, why=_words(entry), suppression=entry)
     if progress is not None and progress.custody is Custody.THEIRS:
         yield _Finding(verdict=Verdict.THEIRS, why="who holds this message retries by itself; nothing is sent twice")
@@ -189,12 +189,12 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
         yield _Finding(verdict=Verdict.WAIT, why=why, not_before=latest)
 
 
-def _passes(policy: Policy, delivery: Delivery, entry: Suppression) -> bool:
+def _passes(policy: Policy, delivery: Delivery, entry: Suppression, provider: str | None) -> bool:
     """Does mail go in spite of an entry: to those whom an operator spares, and what is wanted in spite of a guess?"""
     if entry.source is not Source.BOUNCE:
         return False
     unsure = entry.strength is Strength.WEAK or entry.reason is Category.MAILBOX_FULL
-    if unsure and policy.stream(delivery.stream, policy.place(delivery.recipient)).wanted:
+    if unsure and policy.stream(delivery.stream, policy.place(delivery.recipient, provider)).wanted:
         return True
     return policy.spared(delivery.recipient) is not None
 

@@ -126,9 +126,16 @@ class Policy:
         return destination(sender, recipient, stream, provider or self.provider_by_domain(recipient))
 
     def destinations(self, to: Destination, at: Place) -> tuple[str, ...]:
-        """The keys under which mail to a destination may be held back; the pair's comes first."""
-        routes = sorted({self.route(None, at), *self._routes}) if Reach.ROUTE in self._reaches else []
-        plain = (to.key(each, "") for each in self._reaches if each is not Reach.ROUTE)
+        """The keys under which rules may hold mail to a destination back; the pair's comes first."""
+        return self._keys(to, at, self._reaches)
+
+    def all_destinations(self, to: Destination, at: Place) -> tuple[str, ...]:
+        """The keys under which it may be held back by what rules of before began; the pair's comes first."""
+        return self._keys(to, at, tuple(Reach))
+
+    def _keys(self, to: Destination, at: Place, reaches: tuple[Reach, ...]) -> tuple[str, ...]:
+        routes = sorted({self.route(None, at), *self._routes}) if Reach.ROUTE in reaches else []
+        plain = (to.key(each, "") for each in reaches if each is not Reach.ROUTE)
         return (*plain, *(to.key(Reach.ROUTE, name) for name in routes))
 
     def schedule(self, name: str | None, at: Place = ANYWHERE) -> Schedule:

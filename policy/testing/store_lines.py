@@ -101,7 +101,7 @@ def brought() -> st.SearchStrategy[Suppression]:
     return st.builds(
         lambda target, scope, source, state, strength, hours, expires: evolve(
             suppression(
-                target=f"{target}#news" if scope is Scope.STREAM else target, source=source, since=START + hours * HOUR
+                target=f"{JO}#{target}" if scope is Scope.STREAM else target, source=source, since=START + hours * HOUR
             ),
             scope=scope,
             state=state,

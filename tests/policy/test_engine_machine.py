@@ -98,19 +98,17 @@ class EngineMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.place = tempfile.TemporaryDirectory()
-        self.store = self.opened()
-        self.file = "plain"
+        self.store, self.file, self.now = self.opened(), "plain", NOW
         self.holder = PolicyHolder(POLICIES[self.file])
         self.engine = Engine(self.holder, self.store)
-        self.now = NOW
         self.told: dict[tuple[str, str], tuple[Attempt, Decision]] = {}
         self.count: Counter[tuple[str, str]] = Counter()  # attempts of a message to a recipient
         self.last: dict[tuple[str, str], tuple[Attempt, Decision]] = {}  # the one that says how far it is
         self.bound: set[tuple[Scope, str]] = set()  # until a person releases it
         self.said: list[tuple[Scope, str, Strength, datetime | None, datetime]] = []  # the last: when
+        self.imported: list[Any] = []  # the same; no success takes it back
         self.suspended: dict[str, datetime] = {}
-        self.freezes: set[str] = set()
-        self.open: dict[str, datetime] = {}
+        self.freezes, self.open = set[str](), dict[str, datetime]()
         self.notes: dict[str, tuple[str, ForwardState, datetime]] = {}
 
     def opened(self) -> Store:
@@ -214,7 +212,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def learn_message(self, attempt: Any, decision: Decision) -> None:
         key, event = (attempt.message, attempt.recipient.key), isinstance(attempt.outcome, Event)
-        free = any(isinstance(each, effects.Reconnect) for each in decision.effects) or decision.action is Action.HOLD
+        free = decision.action is Action.HOLD or any(isinstance(each, effects.Reconnect) for each in decision.effects)
         self.count[key] += not (free or event)
         before, former = self.last.get(key, (None, None))
         delivered = decision.final and decision.category is Category.ACCEPTED
@@ -234,7 +232,7 @@ class EngineMachine(RuleBasedStateMachine):
         if not weak:
             self.bound.add((scope, target))
         elif taken is Intake.KEPT:
-            self.said.append((scope, target, new.strength, new.expires_at, self.now))
+            self.imported.append((scope, target, new.strength, new.expires_at, self.now))
 
     @precondition(lambda self: self.bound or self.said)
     @rule(pick=st.randoms(use_true_random=False))
@@ -243,15 +241,16 @@ class EngineMachine(RuleBasedStateMachine):
         with self.store.unit() as unit:
             unit.release(target)
         self.bound = {each for each in self.bound if each[1] != target}
-        self.said = [each for each in self.said if each[1] != target]
+        self.said, self.imported = ([each for each in of if each[1] != target] for of in (self.said, self.imported))
 
     @rule(
         past=st.sampled_from(SPANS), rule_=st.none() | st.just("no-such-mailbox"), of=st.sampled_from([None, "google"])
     )
     def undo(self, past: timedelta, rule_: str | None, of: str | None) -> None:
         since = self.now - past
-        bounces = [each for each in self.active(self.now).values() if each.source is Source.BOUNCE]
-        young = [each for each in bounces if each.since >= since]
+        young = [
+            each for each in self.active(self.now).values() if each.since >= since and each.source is Source.BOUNCE
+        ]
         meant = [each for each in young if rule_ in (None, each.rule.id) and of in (None, each.provider)]
         with self.store.unit() as unit:
             assert unit.undo(since=since, provider=of, rule=rule_, now=self.now) == meant
@@ -364,7 +363,8 @@ class EngineMachine(RuleBasedStateMachine):
         for place in self.bound:
             assert (active[place].source is Source.BOUNCE, active[place].expires_at) == (False, None)
         for place, each in active.items():
-            assert place in self.bound or (*place, each.strength, each.expires_at, each.since) in self.said
+            told = (*place, each.strength, each.expires_at, each.since)
+            assert place in self.bound or told in self.said or told in self.imported
         assert all(each.until <= self.suspended[each.target] for each in self.store.suspensions())
         assert {each.key for each in self.store.watches() if each.is_open} == set(self.open)
         assert {each.provider for each in self.store.freezes()} == self.freezes

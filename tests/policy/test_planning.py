@@ -328,3 +328,11 @@ def test_a_batch_says_what_one_after_the_other_says(recipients: list[str]) -> No
     together = one.plan_all(deliveries, now=NOW)
     apart = [plan(other, NOW, each) for each in recipients]
     assert together == [evolve(each) for each in apart]
+
+
+def test_what_holds_mail_back_holds_it_under_rules_that_would_not_begin_it() -> None:
+    of = engine("rules: [{id: a, when: {text: pause}, then: {action: retry, suspend: {scope: domain, for: 1h}}}]")
+    tell(of, "450 please pause")
+    later = Engine(SHIPPED, of.store)
+    assert plan(later, NOW + MINUTE).verdict is Verdict.WAIT
+    assert plan(later, NOW + 2 * HOUR).verdict is Verdict.SEND
