@@ -21,12 +21,12 @@ from adapters.cli.common import (
 from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.lines import open_lines
 from adapters.cli.planning import address, write_plan
-from adapters.journal import journal, log_addresses_option, verbose_option
+from adapters.journal import Journal, journal, log_addresses_option, verbose_option
 from adapters.mailers.smtplib import SmtplibMailer, Tls
-from policy import NULL_SENDER, Attempt, Command, Engine, Envelope, Failure, MailerSetup, Sent, Verdict, send
+from policy import NULL_SENDER, Attempt, Command, Engine, Envelope, Failure, MailerSetup, Policy, Sent, Verdict, send
 from policy.attempt import ident
 from policy.contract import write_decision
-from policy.veil import Veil
+from policy.veil import UNVEILED, Veil
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -105,10 +105,7 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
         check_veil(store, veil, datetime.now(UTC))
         engine = Engine(policy, store, veil)
         sent = send(engine, mailer, envelope, now=datetime.now(UTC), attempt_id=attempt_id, verdicts=verdicts)
-    for each in sent:
-        if each.attempt is not None and each.decision is not None:
-            shown = each.attempt if veil is None else veil.attempt(each.attempt)
-            log.decided(shown, each.decision, provider=policy.provider_of(each.attempt))
+    _log(log, sent, policy, veil or UNVEILED)
     if form == "json":
         from adapters.cli.show import print_json
 
@@ -116,9 +113,14 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     else:
         print_sent(sent, f"message {envelope.message_id}")
     if unreached := _unreached(sent):
-        fail(
-            UNAVAILABLE, f"server `{safe(server, 80)}` could not be spoken to ({unreached}); the attempts are recorded"
-        )
+        spoken = f"server `{safe(server, 80)}` could not be spoken to ({unreached})"
+        fail(UNAVAILABLE, f"{spoken}; the attempts are recorded")
+
+
+def _log(log: Journal, sent: tuple[Sent, ...], policy: Policy, veil: Veil) -> None:
+    for each in sent:
+        if each.attempt is not None and each.decision is not None:
+            log.decided(veil.attempt(each.attempt), each.decision, provider=policy.provider_of(each.attempt))
 
 
 def _unreached(sent: tuple[Sent, ...]) -> str:
