@@ -181,7 +181,9 @@ class _Told:
 
 
 def _key(key: HistoryKey, attempt: Attempt, kept: Attempt, veil: Veil) -> HistoryKey:
-    return key if kept is attempt else evolve(veil.key(key, attempt.recipient), message=kept.message)
+    if kept is attempt or attempt.recipient is None:
+        return key
+    return evolve(veil.key(key, attempt.recipient), message=kept.message)
 
 
 def _observe(policy: Policy, unit: Unit, told: _Told, veil: Veil) -> Kept | AttemptConflict:

@@ -163,6 +163,9 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
     progress = history.progress
     if progress is not None and progress.final:
         yield _Finding(verdict=Verdict.SETTLED, why=f"this message is settled: {progress.action.value}")
+    if progress is not None and progress.deliver_by is not None and progress.deliver_by <= now:
+        why = f"its deadline is past, {progress.deliver_by:%Y-%m-%d %H:%M} UTC: nobody wants it any more"
+        yield _Finding(verdict=Verdict.SETTLED, why=why)
     for entry in history.suppressions:
         if entry.active(now) and not _passes(policy, delivery, entry, history.provider):
             yield _Finding(verdict=Verdict.SUPPRESSED, why=_words(entry), suppression=entry)

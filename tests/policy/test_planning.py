@@ -336,3 +336,10 @@ def test_what_holds_mail_back_holds_it_under_rules_that_would_not_begin_it() -> 
     later = Engine(SHIPPED, of.store)
     assert plan(later, NOW + MINUTE).verdict is Verdict.WAIT
     assert plan(later, NOW + 2 * HOUR).verdict is Verdict.SEND
+
+
+def test_a_message_is_not_sent_after_its_deadline() -> None:
+    of = engine()
+    tell(of, "451 4.3.0 later", message_id="m", deliver_by=NOW + HOUR)
+    assert plan(of, NOW + HOUR - MINUTE, message="m").verdict is Verdict.SEND
+    assert plan(of, NOW + HOUR, message="m").verdict is Verdict.SETTLED

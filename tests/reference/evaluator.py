@@ -279,9 +279,9 @@ def spares(word: str, recipient: Address) -> bool:
 
 
 def closeness(word: Word) -> tuple[bool, int, bool, bool, int]:
-    """The address, then the longest name; of one name alone, with what is below, only below; the last of equals."""
+    """The address, then the longest name; of one name itself, only below, both; the last of equals."""
     labels = parse_domain(word.removeprefix("=").removeprefix("*.")).count(".") if "@" not in word else 0
-    return "@" in word, labels, word.startswith("="), not word.startswith("*."), word.line
+    return "@" in word, labels, word.startswith("="), word.startswith("*."), word.line
 
 
 def letters(name: str | None) -> str | None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 
 from policy.address import parse_address
-from policy.attempt import Attempt, Command, Failure
+from policy.attempt import Attempt, Command, Event, Failure
 from policy.diagnosis.diagnose import diagnose
 from policy.diagnosis.knowledge import Signature, shipped_knowledge
 from policy.reply import parse_reply
-from policy.rules.proof.meanings import NOT_SMTP, YES, Meaning, of_failure, of_refusals
+from policy.rules.proof.meanings import NOT_SMTP, YES, Meaning, of_event, of_failure, of_refusals
 from policy.rules.source import load_policy
 from policy.testing.scenarios import Scenario, scenarios
 
@@ -25,6 +25,8 @@ def possible(attempt: Attempt) -> frozenset[Meaning]:
     outcome = attempt.outcome
     if isinstance(outcome, Failure):
         return frozenset({of_failure(KNOWLEDGE, outcome)})
+    if isinstance(outcome, Event):
+        return frozenset({of_event(outcome)})
     if outcome.is_void:
         return frozenset({NOT_SMTP})
     if outcome.klass == 2:
