@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from policy import Action, Attempt, Custody, Decision, Failure
+from policy import Action, Attempt, Custody, Decision, Reply
 from policy.decision import (
     Alert,
     InClear,
@@ -154,7 +154,7 @@ def brief(decision: Decision, now: datetime) -> str:
 def said(attempt: Attempt) -> str:
     """What the other side said, or what happened instead; beside the final reply what RCPT said, if not 250."""
     outcome = attempt.outcome
-    if isinstance(outcome, Failure):
+    if not isinstance(outcome, Reply):
         return f"({outcome.value})"
     command = f"{attempt.command.value}: " if attempt.command else ""
     earlier = f"RCPT: {attempt.rcpt_reply} / " if attempt.rcpt_reply and attempt.rcpt_reply.code != 250 else ""
