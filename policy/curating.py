@@ -6,17 +6,9 @@ from datetime import datetime
 from attrs import evolve
 
 from policy.alike import Alike
-from policy.decision import (
-    Scope,
-    Strength,
-)
+from policy.decision import Scope, Strength
 from policy.forward import ForwardState
-from policy.history import (
-    EntryState,
-    Freeze,
-    Source,
-    Suppression,
-)
+from policy.history import EntryState, Freeze, Source, Suppression
 from policy.shelf import Shelf
 
 _STRENGTHS = (Strength.WEAK, Strength.STRONG, Strength.PERMANENT)  # weakest first

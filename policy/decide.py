@@ -274,15 +274,16 @@ class _Verdict:
         cap = self.policy.stream_give_up(self.attempt.stream, self.place)
         give_up_at = give_up_time(schedule, times.first, held=times.held, cap=cap)
         deadline = deadline_of(self.attempt, self.history.progress)
+        says = "the schedule gives up here"
         if deadline is not None and deadline < give_up_at:
-            give_up_at = deadline
+            give_up_at, says = deadline, "the message's own deadline (`deliver_by`) ends it here"
         tried = tries(self.history.progress, self.rule.ref.id, number=times.number)
         number = max(times.number, tried)  # what is not counted as an attempt waits longer all the same
         clock = {"now": times.now, "give_up_at": give_up_at}
         due = next_try(schedule, number, **clock, spread=self.spread, tried=tried, hint=self.diagnosis.retry_after)
         if due is None:
             said = f"attempt {times.number}, first tried {times.first:%Y-%m-%d %H:%M} UTC"
-            self.note(EvidenceKind.HISTORY, said, "the schedule gives up here")
+            self.note(EvidenceKind.HISTORY, said, says)
         return due, give_up_at
 
     def route(self) -> str:

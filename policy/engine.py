@@ -4,7 +4,6 @@ The engine reads the history, decides and commits inside one store transaction, 
 caller says what time it is. What it returns is already kept.
 """
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,15 +14,16 @@ from attrs import define, evolve, frozen
 from policy.address import Address
 from policy.attempt import Attempt, Event, ident, moment
 from policy.decide import decided
-from policy.decision import Action, Decision, InClear, Reconnect, Split
-from policy.diagnosis.category import Category, EvidenceKind
+from policy.decision import Decision
 from policy.guard import Watch
-from policy.history import Entry, History, HistoryKey, Learned, Progress, deadline_of, first_attempt, tries
+from policy.history import Entry, History, HistoryKey, Learned
 from policy.holder import PolicyHolder, in_force
 from policy.outage import watches_of
 from policy.planning import Delivery, Plan, plan_key, planned
 from policy.ports import Store, Unit
+from policy.progress import progress_after
 from policy.rules.policy import Policy
+from policy.spread import spread
 from policy.throttle import Traffic, counted
 from policy.veil import UNVEILED, Veil
 
@@ -277,49 +277,4 @@ def history_key(policy: Policy, attempt: Attempt, learned: str | None = None) ->
 def spread_of(attempt: Attempt) -> float:
     """Return the attempt's place in a schedule's spread, 0 <= x < 1: chance that is the same each time it is asked."""
     seed = f"{attempt.identity}\0{attempt.recipient.key if attempt.recipient else ''}"
-    return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:6], "big") / 2**48
-
-
-def _counts(attempt: Attempt, decision: Decision) -> bool:
-    reconnects = any(isinstance(each, Reconnect) for each in decision.effects)
-    return not (reconnects or decision.action is Action.HOLD or isinstance(attempt.outcome, Event))
-
-
-def progress_after(attempt: Attempt, decision: Decision, before: Progress | None, now: datetime) -> Progress:
-    """Return how far the message is after this attempt.
-
-    What made us reconnect, and a hold, does not count as an attempt; what a recipient says of the message is none.
-    What comes late (an older event, or one after the message was settled) is counted, but does not reopen the message;
-    a delivery always settles it.
-    """
-    if isinstance(attempt.outcome, Event) and before is not None:
-        return before
-    effects = {type(each) for each in decision.effects}
-    number = attempt.number or (before.attempts if before else 0) + 1
-    held = before.held if before else timedelta(0)
-    if before and before.action is Action.HOLD:
-        held += max(now - before.last_at, timedelta(0))
-    after = Progress(
-        message=attempt.message,
-        recipient=attempt.recipient.key if attempt.recipient else "",
-        attempts=number if _counts(attempt, decision) else number - 1,
-        first_attempt_at=first_attempt(attempt, before, now),
-        held=held,
-        last_at=now,
-        action=decision.action,
-        final=decision.final,
-        retry_at=decision.retry_at,
-        split=(before is not None and before.split) or Split in effects,
-        custody=attempt.custody,
-        rule=decision.rule.id,
-        guarded=any(each.kind is EvidenceKind.GUARD for each in decision.evidence),
-        frozen=any(each.kind is EvidenceKind.FREEZE for each in decision.evidence),
-        clear=(before is not None and before.clear) or InClear in effects,
-        route=decision.route,
-        deliver_by=deadline_of(attempt, before),
-        tried=tries(before, decision.rule.id, number=number),
-    )
-    delivered = decision.final and decision.category is Category.ACCEPTED
-    if before is None or delivered or not (before.final or now < before.last_at):
-        return after
-    return evolve(before, attempts=max(after.attempts, before.attempts), first_attempt_at=after.first_attempt_at)
+    return spread(seed)

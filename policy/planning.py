@@ -4,7 +4,6 @@ The gravest comes first: a message that is settled, a suppression, who else retr
 its own next try, a suspended destination, the outage guard's probes, and last the rates, where a slot is taken.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
@@ -23,6 +22,7 @@ from policy.guard import WINDOW, Watch, may_probe, standing
 from policy.history import ForwardNote, History, HistoryKey, Source, Suppression
 from policy.outage import is_known_good, watch_keys
 from policy.rules.policy import Policy
+from policy.spread import spread
 from policy.throttle import Rate, Traffic, admitted, slowest
 
 HERD = timedelta(hours=1)  # those who wait for the end of a suspension come back within this
@@ -58,8 +58,7 @@ class Delivery:
     @property
     def spread(self) -> float:
         """Its own place among others that wait for the same, 0 <= x < 1; the same each time."""
-        seed = f"{self.message}\0{self.recipient.key}\0{self.stream}"
-        return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:6], "big") / 2**48
+        return spread(f"{self.message}\0{self.recipient.key}\0{self.stream}")
 
 
 @frozen(kw_only=True)

@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from policy.alike import Alike
-from policy.decision import (
-    Scope,
-)
+from policy.decision import Scope
 from policy.guard import Watch
 from policy.history import (
     Entry,

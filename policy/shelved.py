@@ -7,13 +7,7 @@ from typing import Protocol
 from policy.alike import Alike
 from policy.curating import cancel, freeze, judge, lift, put, put_all, release, undo
 from policy.forward import ForwardState
-from policy.history import (
-    Entry,
-    Freeze,
-    History,
-    HistoryKey,
-    Suppression,
-)
+from policy.history import Entry, Freeze, History, HistoryKey, Suppression
 from policy.remembering import recall, remember
 from policy.retention import Attic, Old, Pruned, prune
 from policy.shelf import Shelf

@@ -35,9 +35,10 @@ from policy.decision import (
 )
 from policy.diagnosis.category import Category, EvidenceKind, Fault, Weight
 from policy.diagnosis.diagnose import diagnose
-from policy.engine import history_key, progress_after
+from policy.engine import history_key
 from policy.forward import UntrustedPath
 from policy.history import History, Progress, deadline_of, first_attempt
+from policy.progress import progress_after
 from policy.reply import EnhancedStatus, Flaw, Reply
 from policy.rules.policy import Policy
 from policy.rules.rule import Despite, Rule
@@ -306,8 +307,7 @@ def law_16_outage_guard(policy: Policy, attempt: Attempt, history: History, now:
 
 def law_17_safe_output(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
     """No output field carries control characters, bidi overrides or unbounded text from a reply."""
-    decision = decide(policy, attempt, history, now=now, spread=spread)
-    for text in texts(attrs.asdict(decision)):
+    for text in texts(attrs.asdict(decide(policy, attempt, history, now=now, spread=spread))):
         assert text.isprintable(), repr(text)
         assert len(text) <= QUOTE_LIMIT
 

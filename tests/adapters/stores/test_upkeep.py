@@ -68,18 +68,24 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mail.db"
 
 
-# -- SQLite -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_file_of_an_older_schema_is_filled_at_the_first_use(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def write_old(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Make a file as the program before wrote it, with its lines; return the steps of its schema."""
+    steps = older(sqlite.MIGRATIONS)
     with monkeypatch.context() as past:
-        steps = older(sqlite.MIGRATIONS)
         past.setattr(sqlite, "MIGRATIONS", steps)
         past.setattr(sqlite, "SCHEMA_VERSION", len(steps))
         with closing(SqliteStore(path)) as store, store.unit():
             pass
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.executemany(OLD_LINE.format(*"????"), old_rows())
+    return steps
+
+
+# -- SQLite -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_an_older_schema_is_filled_at_the_first_use(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = write_old(path, monkeypatch)
     with closing(SqliteStore(path)) as store:
         facts = store.facts()
         assert (store.schema(), facts.schema, facts.current) == (len(steps), len(steps), SCHEMA_VERSION)
@@ -89,14 +95,8 @@ def test_a_file_of_an_older_schema_is_filled_at_the_first_use(path: Path, monkey
 
 
 def test_a_damaged_line_of_an_older_file_does_not_close_the_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as past:
-        steps = older(sqlite.MIGRATIONS)
-        past.setattr(sqlite, "MIGRATIONS", steps)
-        past.setattr(sqlite, "SCHEMA_VERSION", len(steps))
-        with closing(SqliteStore(path)) as store, store.unit():
-            pass
+    write_old(path, monkeypatch)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.executemany(OLD_LINE.format(*"????"), old_rows())
         other.execute("UPDATE ledger SET value = 'no JSON' WHERE attempt_id = 'a1'")
     with closing(SqliteStore(path)) as store:
         assert [each.attempt_id for each in store.entries(message=MESSAGES[2])] == ["a2"]
