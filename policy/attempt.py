@@ -128,7 +128,7 @@ class Attempt:
         first_attempt_at: of this message to this recipient; None: from the history, or now.
         at: when it happened; None: now.
         stream: what kind of mail, e.g. `transactional`, `bulk`, `otp`.
-        tags: names and values of the caller's own, sorted.
+        tags: names and values of the caller's own, sorted; `campaign` names the mailing.
         rcpt_reply: with an outcome after RCPT, what RCPT had answered (a 251 stays noted).
         custody: who retries.
         deliver_by: the message is worth nothing after it (RFC 2852); None: no deadline of its own.
@@ -164,6 +164,11 @@ class Attempt:
     def null_sender(self) -> bool:
         """The reverse-path is `<>`: nothing may ever be sent back (RFC 5321 4.5.5)."""
         return self.sender == NULL_SENDER
+
+    @property
+    def campaign(self) -> str | None:
+        """The mailing that it belongs to, by the tag of this name; None when not known."""
+        return next((value for key, value in self.tags if key == "campaign" and value), None)
 
     @property
     def identity(self) -> str:

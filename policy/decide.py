@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
+from policy.address import Address
 from policy.attempt import Attempt, Command, Event, Failure, Tls
 from policy.decision import (
     SETTLED,
@@ -28,6 +29,7 @@ from policy.decision import (
     Strike,
     Suppress,
 )
+from policy.destination import Destination
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
 from policy.forward import domain_of
@@ -36,7 +38,7 @@ from policy.history import History, deadline_of, first_attempt, tries
 from policy.organisation import same_organisation
 from policy.outage import seen, watches_after
 from policy.reply import Reply
-from policy.restraining import recovered, restrained
+from policy.restraining import alerted, recovered, restrained
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
 from policy.rules.rule import ON_PURPOSE, Despite, Facts, Lasting, Rule, SuppressTerms
@@ -310,18 +312,34 @@ class _Verdict:
         if self.delivers(action) and attempt.recipient is not None:
             effects += [Delivered(target=attempt.recipient.key), *recovered(self.history.suspensions, now)]
         if action not in _ACCEPTING and attempt.recipient is not None:
-            to = self.policy.destination(attempt.sender, attempt.recipient, attempt.stream, self.facts.provider)
-            route = (self.history.progress and self.history.progress.route) or self.policy.route(None, self.place)
-            effects += restrained(self.rule, to, route, self.history, now)
+            effects += restrained(self.rule, *self.destination(attempt.recipient), self.history, now)
         effects += self.guard_changes()
         if action is Action.RETRY:
             effects += [Split()] if then.split else []
             effects += [InClear()] if then.in_clear and self.may_go_in_clear() else []
             effects += [Reconnect()] if then.reconnect else []
-        if then.alert is not None and self.facts.age >= then.alert_after:
-            said = str(attempt.outcome) if isinstance(attempt.outcome, Reply) else attempt.outcome.value
-            effects.append(Alert(to=then.alert, text=clean(f"{self.rule.ref.id}: {said}", limit=300)))
+        effects += [each for each in self.alert() if each not in effects]  # one trigger may count towards both
         return tuple(effects)
+
+    def destination(self, recipient: Address) -> tuple[Destination, str]:
+        """Where the message goes, and by which route."""
+        attempt, provider = self.attempt, self.facts.provider
+        to = self.policy.destination(attempt.sender, recipient, attempt.stream, provider, attempt.campaign)
+        return to, (self.history.progress and self.history.progress.route) or self.policy.route(None, self.place)
+
+    def alert(self) -> Iterator[Effect]:
+        """Whom the rule tells now; of mail to nobody nothing can be counted, so that is told each time."""
+        terms, outcome, recipient = self.rule.then.alert, self.attempt.outcome, self.attempt.recipient
+        if terms is None or self.facts.age < terms.age:
+            return
+        tells, trigger = True, None
+        if recipient is not None:
+            tells, trigger = alerted(self.rule, terms, *self.destination(recipient), self.history, self.times.now)
+        if trigger is not None:
+            yield trigger
+        if tells:
+            said = str(outcome) if isinstance(outcome, Reply) else outcome.value
+            yield Alert(to=terms.to, text=clean(f"{self.rule.ref.id}: {said}", limit=300))
 
     def noted_forward(self) -> Iterator[NoteForward]:
         """Law 8: a path is noted; only a rule of the operator's approves it, of a host that proved its name."""

@@ -142,12 +142,18 @@ class Recovered:
 
 @frozen(kw_only=True)
 class Trigger:
-    """Remember something that suspends a destination when it comes too often: the `count`th of `needed`."""
+    """Remember something that suspends a destination, or alerts, when it comes too often: the `count`th of `needed`.
+
+    Args:
+        rule: whose decisions are counted; with ` told` behind it: that its alert was raised.
+        nth: attempt to the destination this is, counted from 1.
+    """
 
     target: str
     rule: str
     count: int
     needed: int
+    nth: int = 0
 
 
 @frozen(kw_only=True)

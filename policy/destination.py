@@ -17,6 +17,7 @@ class Reach(Enum):
     PROVIDER = "provider"  # from all to a provider
     DOMAIN = "domain"  # from all to one domain
     STREAM = "stream"  # one kind of mail of an identity, wherever it goes
+    CAMPAIGN = "campaign"  # one mailing of an identity; its stream, where no campaign is told
     ROUTE = "route"  # whatever goes by a route
 
 
@@ -28,19 +29,23 @@ class Destination:
         identity: the sender's domain; `-`: not known, or the null sender.
         provider: None: the domain is not known to be at one.
         stream: `-`: not known.
+        campaign: None: not known.
     """
 
     identity: str
     domain: str
     provider: str | None
     stream: str
+    campaign: str | None = None
 
     def key(self, reach: Reach, route: str) -> str:
         """Return the key of what is suspended.
 
-        >>> jo = Destination(identity="news.example", domain="gmail.com", provider="google", stream="bulk")
+        >>> jo = Destination(
+        ...     identity="news.example", domain="gmail.com", provider="google", stream="bulk", campaign="may"
+        ... )
         >>> [jo.key(each, "direct") for each in Reach]
-        ['news.example>google', '*>google', '*>=gmail.com', 'news.example#bulk', '@direct']
+        ['news.example>google', '*>google', '*>=gmail.com', 'news.example#bulk', 'news.example/may', '@direct']
         """
         match reach:
             case Reach.PAIR:
@@ -51,16 +56,27 @@ class Destination:
                 return f"*>={self.domain}"
             case Reach.STREAM:
                 return f"{self.identity}#{self.stream}"
+            case Reach.CAMPAIGN:
+                return self.key(Reach.STREAM, route) if self.campaign is None else f"{self.identity}/{self.campaign}"
             case Reach.ROUTE:
                 return f"@{route}"
 
 
 def destination(
-    sender: Address | str | None, recipient: Address, stream: str | None, provider: str | None
+    sender: Address | str | None,
+    recipient: Address,
+    stream: str | None,
+    provider: str | None,
+    campaign: str | None = None,
 ) -> Destination:
     """Return where mail from `sender` to `recipient` goes."""
-    identity = sender.domain if isinstance(sender, Address) else "-"
-    return Destination(identity=identity, domain=recipient.domain, provider=provider, stream=stream or "-")
+    return Destination(
+        identity=sender.domain if isinstance(sender, Address) else "-",
+        domain=recipient.domain,
+        provider=provider,
+        stream=stream or "-",
+        campaign=campaign,
+    )
 
 
 def in_words(key: str) -> str:
@@ -68,12 +84,16 @@ def in_words(key: str) -> str:
 
     >>> in_words("news.example>google"), in_words("*>=gmail.com"), in_words("-#bulk")
     ('mail from news.example to google', 'mail to gmail.com', "mail without a sender's domain, stream bulk")
+    >>> in_words("news.example/may")
+    'mail from news.example, campaign may'
     """
     if key.startswith("@"):
         return f"mail by route {key[1:]}"
-    mark = min((each for each in "#>" if each in key), key=key.index, default=">")  # an identity has neither
+    mark = min((each for each in "#>/" if each in key), key=key.index, default=">")  # an identity has none of them
     identity, _, rest = key.partition(mark)
     who = {"-": "mail without a sender's domain", "*": "mail"}.get(identity, f"mail from {identity}")
     if mark == "#":
         return f"{who}, {'no stream' if rest == '-' else f'stream {rest}'}"
+    if mark == "/":
+        return f"{who}, campaign {rest}"
     return f"{who} to {rest.removeprefix('=')}"

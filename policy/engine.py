@@ -110,12 +110,14 @@ class Engine:
         sender: Address | Literal[""] | None = None,
         message: str | None = None,
         stream: str | None = None,
+        campaign: str | None = None,
     ) -> Plan:
         """Say whether mail to `recipient` may be sent now; see `Delivery` for the arguments.
 
         Where a rate holds, saying yes takes one of its slots, and is kept.
         """
-        (plan,) = self.plan_all([Delivery(recipient=recipient, sender=sender, message=message, stream=stream)], now=now)
+        delivery = Delivery(recipient=recipient, sender=sender, message=message, stream=stream, campaign=campaign)
+        (plan,) = self.plan_all([delivery], now=now)
         return plan
 
     def plan_all(self, deliveries: Iterable[Delivery], *, now: datetime) -> list[Plan]:
@@ -262,7 +264,7 @@ def history_key(policy: Policy, attempt: Attempt, learned: str | None = None) ->
     recipient, provider = attempt.recipient, policy.provider_of(attempt) or learned
     if recipient is None:
         return HistoryKey(provider=provider)
-    to = policy.destination(attempt.sender, recipient, attempt.stream, provider)
+    to = policy.destination(attempt.sender, recipient, attempt.stream, provider, attempt.campaign)
     return HistoryKey(
         recipient=recipient.key,
         domain=recipient.domain,

@@ -117,12 +117,18 @@ class PastStrike:
 
 @frozen(kw_only=True)
 class PastTrigger:
-    """Something that counted towards suspending the destination `target`, by which rule, when, in which attempt."""
+    """Something that counted towards suspending the destination `target`, or telling of it.
+
+    Args:
+        rule: which counts it, see `Trigger`; attempt: in which.
+        nth: attempt there it was, counted from 1; 0: that was not counted yet.
+    """
 
     target: str
     rule: str
     at: datetime
     attempt: str
+    nth: int = 0
 
 
 @frozen(kw_only=True)

@@ -48,12 +48,14 @@ class Delivery:
         sender: the reverse-path, empty for the null sender; None: not known.
         message: the id of a message that was tried before; None: new mail.
         stream: what kind of mail; None: not known, and then no suppression of one stream stops it.
+        campaign: the mailing that it belongs to; None: not known.
     """
 
     recipient: Address
     sender: Address | Literal[""] | None = None
     message: str | None = field(default=None, converter=ident)
     stream: str | None = field(default=None, converter=short_name)
+    campaign: str | None = field(default=None, converter=short_name)
 
     @property
     def spread(self) -> float:
@@ -101,7 +103,7 @@ def plan_key(policy: Policy, delivery: Delivery, learned: str | None) -> History
     """
     recipient = delivery.recipient
     provider = policy.provider_by_domain(recipient) or learned
-    to = policy.destination(delivery.sender, recipient, delivery.stream, provider)
+    to = policy.destination(delivery.sender, recipient, delivery.stream, provider, delivery.campaign)
     return HistoryKey(
         recipient=recipient.key,
         domain=recipient.domain,

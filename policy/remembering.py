@@ -108,11 +108,13 @@ def remember(shelf: Shelf, entry: Entry) -> None:
             case Recovered():
                 _recover(shelf, effect.target, entry.at)
             case Trigger():
-                shelf.add_trigger(
-                    PastTrigger(target=effect.target, rule=effect.rule, at=entry.at, attempt=entry.attempt_id)
-                )
+                shelf.add_trigger(_triggered(effect, entry))
             case OpenGuard():
                 _quarantine(shelf, effect.key, entry.at)
+
+
+def _triggered(effect: Trigger, entry: Entry) -> PastTrigger:
+    return PastTrigger(target=effect.target, rule=effect.rule, at=entry.at, attempt=entry.attempt_id, nth=effect.nth)
 
 
 def _suppress(shelf: Shelf, effect: Suppress, entry: Entry) -> None:

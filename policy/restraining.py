@@ -1,12 +1,16 @@
-"""What a rule does to a destination: suspends or throttles it, or counts towards that; what a delivery takes back."""
+"""What a rule does to a destination: suspends or throttles it, or counts towards that; what a delivery takes back.
+
+How often a rule decides about a destination is told by its triggers there. Each knows which attempt there it was, so
+that a share (`10 of 500 in 1d`) needs no other memory than the newest of them.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from policy.decision import Recovered, Suspend, Throttle, Trigger
 from policy.destination import Destination
-from policy.history import History, Suspension
-from policy.rules.rule import Rule, SuspendTerms, ThrottleTerms
+from policy.history import History, PastTrigger, Suspension
+from policy.rules.rule import AlertTerms, Often, Rule, SuspendTerms, ThrottleTerms
 from policy.throttle import Traffic, half
 
 Restraint = Suspend | Throttle | Trigger
@@ -19,16 +23,31 @@ def restrained(rule: Rule, to: Destination, route: str, history: History, now: d
         if terms is None:
             continue
         target = to.key(terms.scope, route)
-        before = (each.at for each in history.triggers if (each.rule, each.target) == (rule.ref.id, target))
-        count = 1 + sum(now - terms.within <= at <= now for at in before)
-        if count < terms.needed:
-            trigger = Trigger(target=target, rule=rule.ref.id, count=count, needed=terms.needed)
+        trigger = None if terms.after is None else _counted(terms.after, rule.ref.id, target, history, now)
+        if trigger is not None:
             found += [] if trigger in found else [trigger]
         elif isinstance(terms, SuspendTerms):
             found.append(_suspend(terms, rule, target, history, now))
         else:
             found.append(_throttle(terms, target, history, now))
     return tuple(found)
+
+
+def alerted(
+    rule: Rule, terms: AlertTerms, to: Destination, route: str, history: History, now: datetime
+) -> tuple[bool, Trigger | None]:
+    """Is somebody to be told now, and what is to be remembered of it?"""
+    once, target = terms.once, to.key(terms.scope, route)
+    if once is None and terms.after is None:
+        return True, None
+    told = f"{rule.ref.id} told"
+    if once is not None and any(now - once < each.at <= now for each in _triggers(history, told, target)):
+        return False, None
+    trigger = None if terms.after is None else _counted(terms.after, rule.ref.id, target, history, now)
+    if trigger is not None:
+        return False, trigger
+    needed = 1 if terms.after is None else terms.after.needed
+    return True, Trigger(target=target, rule=told, count=needed, needed=needed, nth=_nth(history, target))
 
 
 def recovered(suspensions: Iterable[Suspension], now: datetime) -> Iterator[Recovered]:
@@ -67,6 +86,27 @@ def _throttle(terms: ThrottleTerms, target: str, history: History, now: datetime
     if terms.rate is None and former is not None and former.active(now):
         slower = former.rate  # half of a half, of what was under way when it began, would soon be nothing
     return Throttle(target=target, rate=slower, until=now + terms.lasting)
+
+
+def _counted(often: Often, rule: str, target: str, history: History, now: datetime) -> Trigger | None:
+    """What counts towards so many; None: it is so many now."""
+    nth = _nth(history, target)
+    oldest = 0 if often.among is None else nth - often.among + 1
+    count = 1 + sum(
+        now - often.within <= each.at <= now and each.nth >= oldest for each in _triggers(history, rule, target)
+    )
+    if count >= often.needed:
+        return None
+    return Trigger(target=target, rule=rule, count=count, needed=often.needed, nth=nth)
+
+
+def _triggers(history: History, rule: str, target: str) -> Iterator[PastTrigger]:
+    return (each for each in history.triggers if (each.rule, each.target) == (rule, target))
+
+
+def _nth(history: History, target: str) -> int:
+    """Which attempt there this one is."""
+    return _traffic(history, target).total + 1
 
 
 def _traffic(history: History, target: str) -> Traffic:

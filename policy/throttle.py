@@ -57,6 +57,7 @@ class Traffic:
     Args:
         hour: the last hour in which something went there, counted from 1970; count: how much; before: in the hour
             before that one.
+        total: how much ever went there.
         next_at: the next free slot; None: never was one taken.
         told_at: the last slot that somebody who waits was told of.
     """
@@ -65,6 +66,7 @@ class Traffic:
     hour: int = 0
     count: int = 0
     before: int = 0
+    total: int = 0
     next_at: datetime | None = None
     told_at: datetime | None = None
 
@@ -89,6 +91,7 @@ def counted(traffic: Traffic, at: datetime) -> Traffic:
         hour=max(hour, traffic.hour),
         count=count,
         before=before,
+        total=traffic.total + 1,
         next_at=traffic.next_at,
         told_at=traffic.told_at,
     )

@@ -12,7 +12,7 @@ from adapters.cli.show import span
 from policy import Decision, Policy, RuleRef, load_policy
 from policy.contract import write_decision
 from policy.contract.decision import EFFECT_NAMES
-from policy.decision import Alert, Delivered, Effect, Strike, Suppress, Suspend
+from policy.decision import Alert, Delivered, Effect, Strike, Suppress, Suspend, Trigger
 from policy.rules.proof.change import Change, Pair
 from policy.rules.proof.diff import diff
 from policy.rules.proof.setting_diff import SettingChange, setting_changes
@@ -135,6 +135,8 @@ def _effect(effect: Effect, now: datetime) -> str:
             return f"strike {effect.count} of {effect.needed} against the {effect.scope.value}"
         case Suspend():
             return f"suspend the destination for {span(effect.until - now)}"
+        case Trigger():
+            return f"count {effect.count} of {effect.needed}"
         case Alert():
             return f"alert {effect.to}"
     return "" if isinstance(effect, Delivered) else EFFECT_NAMES[type(effect)]

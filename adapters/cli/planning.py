@@ -37,11 +37,12 @@ Examples:
 @click.option(
     "--batch",
     metavar="FILE",
-    help="Instead: JSON lines with `recipient`, `sender`, `message_id`, `stream`; - is standard input.",
+    help="Instead: JSON lines with `recipient`, `sender`, `message_id`, `stream`, `tags`; - is standard input.",
 )
 @click.option("--from", "sender", metavar="ADDRESS", help='The envelope sender; "" or <> for the null sender.')
 @click.option("--message-id", metavar="ID", help="A message that was tried before; new mail without it.")
 @click.option("--stream", metavar="NAME", help="What kind of mail, such as transactional, bulk.")
+@click.option("--campaign", metavar="NAME", help="The mailing that it belongs to.")
 @now_option
 @store_option
 @keys_option
@@ -53,6 +54,7 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     sender: str | None,
     message_id: str | None,
     stream: str | None,
+    campaign: str | None,
     now: datetime | None,
     store_url: str,
     veil: Veil | None,
@@ -72,7 +74,8 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
         check_veil(store, veil, clock(now))
         engine = Engine(policy, store, veil)
         deliveries = [
-            Delivery(recipient=each, sender=reverse_path, message=message_id, stream=stream) for each in addresses
+            Delivery(recipient=each, sender=reverse_path, message=message_id, stream=stream, campaign=campaign)
+            for each in addresses
         ]
         plans = engine.plan_all(deliveries, now=clock(now))
     if form == "json":

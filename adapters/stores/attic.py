@@ -82,9 +82,9 @@ _TABLES: dict[type[Any], _Table] = {
     PastTrigger: _Table(
         "past_trigger",
         "target, rule, attempt",
-        "target, rule, attempt, at",
+        "target, rule, attempt, at, nth",
         lambda each: (each.target, each.rule, each.attempt),
-        lambda row, _: PastTrigger(target=row[0], rule=row[1], attempt=row[2], at=moment(row[3])),
+        lambda row, _: PastTrigger(target=row[0], rule=row[1], attempt=row[2], at=moment(row[3]), nth=row[4]),
     ),
     Suppression: _Table(
         "suppression", "scope, target", "value", lambda each: (each.scope.value, each.target), _whole(Suppression)

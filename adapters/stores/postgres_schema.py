@@ -51,6 +51,10 @@ CREATE TABLE traffic (target text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE learned (domain text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE frozen (provider text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 """,
+    # Which attempt there it was: for `10 of 500`.
+    """
+ALTER TABLE past_trigger ADD COLUMN nth bigint NOT NULL DEFAULT 0;
+""",
 )
 
 _LOCKS = 0x6D766472  # "mvdr": our locks among those of all programs that use the database

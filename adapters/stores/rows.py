@@ -202,8 +202,8 @@ class RowUnit(RowAttic, ShelvedUnit):
         return self._piled(TRIGGERS, target)[:count]
 
     def add_trigger(self, trigger: PastTrigger) -> None:
-        values = trigger.target, trigger.rule, trigger.attempt, micros(trigger.at)
-        self.write("INSERT INTO past_trigger VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", *values)
+        values = trigger.target, trigger.rule, trigger.attempt, micros(trigger.at), trigger.nth
+        self.write("INSERT INTO past_trigger VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *values)
         self._newest[TRIGGERS].pop(trigger.target, None)
 
     def watch_of(self, key: str) -> Watch | None:

@@ -53,5 +53,9 @@ CREATE TABLE frozen (provider TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROW
 DROP INDEX suppression_in_order;
 CREATE INDEX suppression_of_bounces ON suppression (since) WHERE instr(value, '"source":') = 0;
 """,
+    # Which attempt there it was: for `10 of 500`.
+    """
+ALTER TABLE past_trigger ADD COLUMN nth INTEGER NOT NULL DEFAULT 0;
+""",
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -87,19 +87,20 @@ class Pile(Generic[_T]):
     """A table of many rows a target, of which only the newest count.
 
     Args:
-        columns: those after the target's, of which the last is the time.
+        columns: those after the target's, of which the last is the time; names: how many of them are of the key.
         height: how many count.
         read: one row, from its target and those columns.
     """
 
     name: str
     columns: tuple[str, ...]
+    names: int
     height: int
     read: Callable[..., _T] = field(repr=False)
 
     def newest(self, target: str) -> Question:
         """The question for the rows that count."""
-        order = ", ".join(f"{each} DESC" for each in (self.columns[-1], *self.columns[:-1]))
+        order = ", ".join(f"{each} DESC" for each in (self.columns[-1], *self.columns[: self.names]))
         query = f"SELECT {', '.join(self.columns)} FROM {self.name} WHERE target = ? ORDER BY {order} LIMIT ?"  # noqa: S608 - our names
         return query, (target, self.height)
 
@@ -167,13 +168,13 @@ def _strike(target: str, message: str, reason: str, at: int) -> PastStrike:
     )
 
 
-def _trigger(target: str, rule: str, attempt: str, at: int) -> PastTrigger:
-    return PastTrigger(target=target, rule=rule, attempt=attempt, at=moment(at))
+def _trigger(target: str, rule: str, attempt: str, nth: int, at: int) -> PastTrigger:
+    return PastTrigger(target=target, rule=rule, attempt=attempt, nth=nth, at=moment(at))
 
 
 _REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
-STRIKES = Pile("strike", ("message", "reason", "at"), STRIKES_KEPT, _strike)
-TRIGGERS = Pile("past_trigger", ("rule", "attempt", "at"), TRIGGERS_KEPT, _trigger)
+STRIKES = Pile("strike", ("message", "reason", "at"), 2, STRIKES_KEPT, _strike)
+TRIGGERS = Pile("past_trigger", ("rule", "attempt", "nth", "at"), 2, TRIGGERS_KEPT, _trigger)
 
 
 def rows_of(entries: Iterable[Alike]) -> Iterator[tuple[str, str, int, str]]:

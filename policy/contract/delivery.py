@@ -7,7 +7,7 @@ from policy.contract.mistake import ContractError, unknown
 from policy.planning import Delivery
 
 # Keys of an attempt that a delivery has too; the rest is not known before it.
-_KEYS = {key: KEYS[key] for key in ("id", "recipient", "sender", "message_id", "stream")}
+_KEYS = {key: KEYS[key] for key in ("id", "recipient", "sender", "message_id", "stream", "tags")}
 _FIELDS = {"message_id": "message"}
 
 
@@ -39,4 +39,5 @@ def read_delivery(document: object) -> Delivery:
     if mistakes:
         raise ContractError(mistakes)
     values.pop("id", None)
-    return Delivery(**values)
+    tags = dict(values.pop("tags", ()))
+    return Delivery(**values, campaign=tags.get("campaign"))

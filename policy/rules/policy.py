@@ -68,9 +68,9 @@ class Policy:
 
     @_reaches.default
     def _reaching(self) -> tuple[Reach, ...]:
-        """What rules suspend or throttle, the pair first: nothing else need be looked up."""
-        terms = [each for rule in self.rules for each in (rule.then.suspend, rule.then.throttle) if each is not None]
-        used = {each.scope for each in terms}
+        """What rules suspend, throttle or count, the pair first: nothing else need be looked up."""
+        thens = [rule.then for rule in self.rules]
+        used = {terms.scope for then in thens for terms in (then.suspend, then.throttle, then.alert) if terms}
         return (Reach.PAIR, *(each for each in Reach if each in used and each is not Reach.PAIR))
 
     @property
@@ -116,14 +116,19 @@ class Policy:
         return Place(recipient.domain if recipient else None, provider or self.provider_by_domain(recipient))
 
     def destination(
-        self, sender: Address | str | None, recipient: Address, stream: str | None, provider: str | None
+        self,
+        sender: Address | str | None,
+        recipient: Address,
+        stream: str | None,
+        provider: str | None,
+        campaign: str | None = None,
     ) -> Destination:
         """Where mail goes, and whose it is.
 
         Args:
             provider: where it is known better than by the domain.
         """
-        return destination(sender, recipient, stream, provider or self.provider_by_domain(recipient))
+        return destination(sender, recipient, stream, provider or self.provider_by_domain(recipient), campaign)
 
     def destinations(self, to: Destination, at: Place) -> tuple[str, ...]:
         """The keys under which rules may hold mail to a destination back; the pair's comes first."""
@@ -136,7 +141,7 @@ class Policy:
     def _keys(self, to: Destination, at: Place, reaches: tuple[Reach, ...]) -> tuple[str, ...]:
         routes = sorted({self.route(None, at), *self._routes}) if Reach.ROUTE in reaches else []
         plain = (to.key(each, "") for each in reaches if each is not Reach.ROUTE)
-        return (*plain, *(to.key(Reach.ROUTE, name) for name in routes))
+        return tuple(dict.fromkeys((*plain, *(to.key(Reach.ROUTE, name) for name in routes))))
 
     def schedule(self, name: str | None, at: Place = ANYWHERE) -> Schedule:
         """The schedule of this name; None: the default one."""

@@ -120,20 +120,33 @@ class SuppressTerms:
 
 
 @frozen(kw_only=True)
+class Often:
+    """How many decisions of a rule about one destination it takes.
+
+    Args:
+        needed: so many, counted from 1; within: in which time.
+        among: and among how many attempts there, the newest ones; None: of any number.
+    """
+
+    needed: int
+    within: timedelta
+    among: int | None = None
+
+
+@frozen(kw_only=True)
 class SuspendTerms:
     """When and for how long a rule suspends the destination.
 
     Args:
         scope: what is suspended.
         lasting: how long the first time; each one in a row doubles it, up to `longest` (None: it does not grow).
-        needed, within: how many decisions of this rule it takes, and in which time; 1: the first suspends.
+        after: how often it takes; None: the first suspends.
         ends_on_success: a delivery ends it before its time.
     """
 
     lasting: timedelta
     longest: timedelta | None = None
-    needed: int = 1
-    within: timedelta = timedelta(0)
+    after: Often | None = None
     scope: Reach = Reach.PAIR
     ends_on_success: bool = False
 
@@ -145,13 +158,30 @@ class ThrottleTerms:
     Args:
         rate: None: half of what went there in the last hour.
         lasting: for how long.
-        scope, needed, within: as in `SuspendTerms`.
+        scope, after: as in `SuspendTerms`.
     """
 
     rate: Rate | None
     lasting: timedelta
-    needed: int = 1
-    within: timedelta = timedelta(0)
+    after: Often | None = None
+    scope: Reach = Reach.PAIR
+
+
+@frozen(kw_only=True)
+class AlertTerms:
+    """Whom a rule tells, and when.
+
+    Args:
+        age: not of messages that are younger.
+        after: how often it takes; None: the first tells.
+        once: no more than once in such a time for one destination; None: each time.
+        scope: what is counted as one.
+    """
+
+    to: str
+    age: timedelta = timedelta(0)
+    after: Often | None = None
+    once: timedelta | None = None
     scope: Reach = Reach.PAIR
 
 
@@ -170,11 +200,7 @@ class Stream:
 
 @frozen(kw_only=True)
 class Then:
-    """What a rule does; None means that the policy's `defaults` say.
-
-    Args:
-        alert: whom to tell; alert_after: not of messages that are younger than this.
-    """
+    """What a rule does; None means that the policy's `defaults` say."""
 
     action: Action
     schedule: str | None = None
@@ -186,8 +212,7 @@ class Then:
     reconnect: bool = False
     in_clear: bool = False
     trust_forward: bool = False
-    alert: str | None = None
-    alert_after: timedelta = timedelta(0)
+    alert: AlertTerms | None = None
     remedy: str | None = None
 
 

@@ -55,8 +55,6 @@ def _then(report: Report, node: Node) -> Then | None:
     action = given.get("action")
     if action is None:
         return None
-    if given.get("alert") is not None:
-        given["alert"], given["alert_after"] = given["alert"]
     if action is Action.HARD_BOUNCE and "suppress" not in found:
         report.problem(node, "needs-suppress", "`hard-bounce` suppresses: say how in `suppress`, or `bounce`")
     for key in found.keys() & ONLY_WITH.keys():

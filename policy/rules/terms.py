@@ -1,15 +1,10 @@
 """The values that sections and modifiers hold: schedules, routes, streams, and the terms of a suppression."""
 
 import re
-from datetime import timedelta
 from typing import Any
-
-from attrs import evolve
 
 from policy.address import parse_domain
 from policy.decision import Action, Scope, Strength
-from policy.destination import Reach
-from policy.history import TRIGGERS_KEPT
 from policy.retry import Schedule
 from policy.rules.reading import (
     Key,
@@ -20,7 +15,6 @@ from policy.rules.reading import (
     duration,
     fields,
     flag,
-    identifier,
     kind,
     members,
     number,
@@ -32,7 +26,8 @@ from policy.rules.reading import (
     shown,
     string,
 )
-from policy.rules.rule import Lasting, Stream, SuppressTerms, SuspendTerms, ThrottleTerms
+from policy.rules.restraints import alert, rate, suspend, throttle
+from policy.rules.rule import Lasting, Stream, SuppressTerms
 from policy.throttle import Rate
 from policy.yamlfile import Node, Scalar
 
@@ -96,21 +91,6 @@ STREAM: Keys = {
 }
 stream: Kind[Stream] = record("a stream", STREAM, lambda given: Stream(**given))
 
-_RATE = re.compile(r"([1-9][0-9]{0,8})/(\S+)")
-HALF = "half"
-
-
-@kind("how many in how long, such as `100/1h`", {"type": "string", "pattern": "^[1-9][0-9]{0,8}/[0-9smhdw]+$"})
-def rate(report: Report, node: Node) -> Rate | None:
-    """`100/1h`: so many messages in such a time, evenly."""
-    found = _RATE.fullmatch(node.text) if isinstance(node, Scalar) else None
-    if found is None:
-        report.problem(node, "bad-rate", f"{shown(node)} is no rate; write how many in how long, `100/1h`")
-        return None
-    span = duration(report, Scalar(found[2], False, node.line, node.column))
-    return None if span is None else Rate(int(found[1]), span)
-
-
 LIMIT: Keys = {"rate": Key(rate, "How many messages in how long, for each sender to each provider.", required=True)}
 limit: Kind[Rate] = record("a limit", LIMIT, lambda given: given["rate"])
 
@@ -168,104 +148,6 @@ def _suppress(report: Report, node: Node) -> SuppressTerms | None:
 
 suppress: Kind[SuppressTerms] = Kind(_suppress, schema_of(SUPPRESS), "terms of a suppression")
 
-
-_AFTER = re.compile(r"([0-9]{1,3}) in (\S+)")
-
-
-@kind("how many in how long, such as `20 in 15m`", {"type": "string", "pattern": "^[0-9]{1,3} in [0-9smhdw]+$"})
-def _after(report: Report, node: Node) -> tuple[int, timedelta] | None:
-    """`20 in 15m`: so many decisions of the rule in such a time."""
-    found = _AFTER.fullmatch(node.text) if isinstance(node, Scalar) else None
-    if found is None or not 2 <= int(found[1]) <= TRIGGERS_KEPT:
-        message = f"{shown(node)} does not say how many in how long; write `20 in 15m`, with 2 to {TRIGGERS_KEPT}"
-        report.problem(node, "bad-after", message)
-        return None
-    span = duration(report, Scalar(found[2], False, node.line, node.column))
-    return None if span is None else (int(found[1]), span)
-
-
-_REACH = Key(
-    choice(members(Reach), "scope"),
-    "What: this sender to this provider (`pair`, by default), all mail to the provider or domain, this sender's mail "
-    "of the stream, whatever goes by the route.",
-)
-SUSPEND: Keys = {
-    "for": Key(duration, "For how long nothing is sent there.", required=True),
-    "scope": _REACH,
-    "longest": Key(duration, "When it comes again soon after, it lasts twice as long each time, up to this."),
-    "after": Key(_after, "How many decisions of this rule it takes in which time; without it the first suspends."),
-    "ends_on_success": Key(flag, "A delivery there, of mail that was under way, ends it before its time."),
-}
-
-
-def _suspend(report: Report, node: Node) -> SuspendTerms | None:
-    found = fields(report, node, "`suspend`", SUSPEND)
-    given: dict[str, Any] = {key: SUSPEND[key].kind(report, value) for key, value in found.items()}
-    lasting, longest = given.get("for"), given.get("longest")
-    needed, within = given.get("after") or (1, timedelta(0))
-    if lasting is None:
-        return None
-    if longest is not None and longest < lasting:
-        report.problem(found["longest"], "bad-suspend", "`longest` is shorter than `for`")
-    terms = SuspendTerms(lasting=lasting, longest=longest, needed=needed, within=within)
-    more = {key: given[key] for key in ("scope", "ends_on_success") if given.get(key) is not None}
-    return evolve(terms, **more)
-
-
-suspend: Kind[SuspendTerms] = Kind(_suspend, schema_of(SUSPEND), "terms of a suspension")
-
-
-@kind("rate, or `half`", {"anyOf": [{"const": HALF}, rate.schema]})
-def _slower(report: Report, node: Node) -> Rate | str | None:
-    """A rate, or half of what went there in the last hour."""
-    return HALF if isinstance(node, Scalar) and node.text == HALF else rate(report, node)
-
-
-THROTTLE: Keys = {
-    "rate": Key(_slower, "How many messages in how long; `half` of what went there in the last hour.", required=True),
-    "for": Key(duration, "For how long.", required=True),
-    "scope": _REACH,
-    "after": Key(_after, "How many decisions of this rule it takes in which time; without it the first throttles."),
-}
-
-
-def _throttle(report: Report, node: Node) -> ThrottleTerms | None:
-    found = fields(report, node, "`throttle`", THROTTLE)
-    given: dict[str, Any] = {key: THROTTLE[key].kind(report, value) for key, value in found.items()}
-    slower, lasting = given.get("rate"), given.get("for")
-    if slower is None or lasting is None:
-        return None
-    needed, within = given.get("after") or (1, timedelta(0))
-    return ThrottleTerms(
-        rate=None if slower == HALF else slower,
-        lasting=lasting,
-        needed=needed,
-        within=within,
-        scope=given.get("scope") or Reach.PAIR,
-    )
-
-
-throttle: Kind[ThrottleTerms] = Kind(_throttle, schema_of(THROTTLE), "terms of a throttle")
-
-ALERT: Keys = {
-    "to": Key(identifier, "Whom to tell.", required=True),
-    "after": Key(duration, "Not of messages that were first tried less long ago.", required=True),
-}
-
-
-def _alert(report: Report, node: Node) -> tuple[str, timedelta] | None:
-    """A name, or a map of whom and how late."""
-    if isinstance(node, Scalar):
-        name = identifier(report, node)
-        return None if name is None else (name, timedelta(0))
-    found = {key: ALERT[key].kind(report, value) for key, value in fields(report, node, "`alert`", ALERT).items()}
-    to, after = found.get("to"), found.get("after")
-    return None if to is None or after is None else (to, after)
-
-
-alert: Kind[tuple[str, timedelta]] = Kind(
-    _alert, {"anyOf": [identifier.schema, schema_of(ALERT)]}, "name, or a map of whom and how late"
-)
 
 MODIFIERS: Keys = {
     "schedule": Key(reference("schedule"), "When the next attempts are."),

@@ -146,14 +146,21 @@ _of_a_domain = st.builds(  # what `meanwhile` goes with
     st.sampled_from([2, 3]),
     maybe(**_surely),
 )
-_reach = {"scope": st.sampled_from(_words(Reach)), "after": st.sampled_from(["2 in 4h", "3 in 1h"])}
+_often = st.sampled_from(["2 in 4h", "3 in 1h", "2 of 5 in 4h", "3 of 120 in 30d"])
+_reaches = st.sampled_from(_words(Reach))
+_reach = {"scope": _reaches, "after": _often}
 _longest = SPANS[-1]  # as long as any `for` that an edit may lay over it
 _ALWAYS: dict[str, SearchStrategy[Any]] = {
     "suspend": st.fixed_dictionaries(
         {"for": spans}, optional={**_reach, "longest": st.just(_longest), "ends_on_success": flags}
     ),
     "throttle": st.fixed_dictionaries({"rate": st.sampled_from([*RATES, "half"]), "for": spans}, optional=_reach),
-    "alert": st.sampled_from(["ops", "page"]) | st.fixed_dictionaries({"to": st.just("ops"), "after": spans}),
+    "alert": st.one_of(
+        st.sampled_from(["ops", "page"]),
+        st.fixed_dictionaries({"to": st.just("ops"), "after": spans}, optional={"once": spans}),
+        st.fixed_dictionaries({"to": st.just("ops"), "after": _often}, optional={"once": spans, "scope": _reaches}),
+        st.fixed_dictionaries({"to": st.just("ops"), "once": spans}, optional={"scope": _reaches}),
+    ),
     "remedy": st.just("Ask the postmaster."),
 }
 _RETRYING: dict[str, SearchStrategy[Any]] = {

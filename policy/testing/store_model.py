@@ -196,8 +196,9 @@ class StoreModel:
         kept: dict[tuple[str, str], PastTrigger] = {}
         for entry, effect in self._effects(Trigger):
             if effect.target == target:
-                past = PastTrigger(target=effect.target, rule=effect.rule, at=entry.at, attempt=entry.attempt_id)
-                kept.setdefault((effect.rule, entry.attempt_id), past)
+                name = effect.rule, entry.attempt_id
+                past = PastTrigger(target=target, rule=name[0], at=entry.at, attempt=name[1], nth=effect.nth)
+                kept.setdefault(name, past)
         ordered = sorted(kept.values(), key=lambda each: (each.at, each.rule, each.attempt))
         return tuple(ordered[-TRIGGERS_KEPT:])
 

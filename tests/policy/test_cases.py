@@ -171,7 +171,7 @@ def failed(case: Case) -> Failure:
         ({"suppress": "false"}, "true"),
         ({"strike": "1 of 2"}, "none"),
         ({"remedy_speaks_of": ["BIMI"]}, "The mailbox"),
-        ({"effects": []}, "[suppress]"),
+        ({"effects": []}, "[suppress, trigger]"),
         ({"retry_in": "5m"}, "none"),
         ({"between": ["1m", "5m"]}, "none"),
         ({"gives_up_in": "4d"}, "none"),

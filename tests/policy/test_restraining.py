@@ -1,6 +1,7 @@
 """Laws of what a rule does to a destination: when it counts, when and how long it suspends or slows, what ends that."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from attrs import evolve
 from hypothesis import assume, given
@@ -10,8 +11,8 @@ from policy.decision import RuleRef, Suspend, Throttle, Trigger
 from policy.destination import Destination, Reach
 from policy.diagnosis.category import Category
 from policy.history import History, PastTrigger, Suspension, Throttling
-from policy.restraining import Restraint, recovered, restrained
-from policy.rules.rule import Rule, SuspendTerms, ThrottleTerms
+from policy.restraining import Restraint, alerted, recovered, restrained
+from policy.rules.rule import AlertTerms, Often, Rule, SuspendTerms, ThrottleTerms
 from policy.rules.source import load_policy
 from policy.testing.scenarios import NOW
 from policy.throttle import Rate, Traffic, counted
@@ -40,6 +41,15 @@ suspensions = st.builds(
     *(st.sampled_from([BOTTOM.ref, OTHER]), moments, spans, st.integers(1, 5), st.integers(0, 500)),
     *(st.none() | moments, st.booleans()),
 )
+
+
+def over(suspension: Suspension) -> Suspension:
+    """The same, and as long, but over by now."""
+    if not suspension.active(NOW):
+        return suspension
+    return evolve(suspension, since=NOW - (suspension.until - suspension.since), until=NOW)
+
+
 suspending = st.builds(
     SuspendTerms,
     lasting=spans,
@@ -86,39 +96,127 @@ def test_a_rule_restrains_just_what_its_terms_name(suspend: SuspendTerms, thrott
     within=st.integers(0, 60),
 )
 def test_it_takes_as_many_in_the_time_as_the_rule_says(ages: list[int], needed: int, within: int) -> None:
-    terms = SuspendTerms(lasting=HOUR, needed=needed, within=within * MINUTE)
+    terms = SuspendTerms(lasting=HOUR, after=Often(needed=needed, within=within * MINUTE))
     past = tuple(trigger(number, NOW - age * MINUTE) for number, age in enumerate(ages))
     (found,) = due(ruled(terms), History(triggers=past))
     count = 1 + sum(0 <= age <= within for age in ages)
     if count < needed:
-        assert found == Trigger(target=KEY, rule=BOTTOM.ref.id, count=count, needed=needed)
+        assert found == Trigger(target=KEY, rule=BOTTOM.ref.id, count=count, needed=needed, nth=1)
     else:
         assert isinstance(found, Suspend)
 
 
 @given(ages=st.lists(st.integers(0, 10), max_size=12), needed=st.integers(2, 8))
 def test_what_other_rules_or_other_destinations_brought_counts_nothing(ages: list[int], needed: int) -> None:
-    terms = SuspendTerms(lasting=HOUR, needed=needed, within=HOUR)
+    terms = SuspendTerms(lasting=HOUR, after=Often(needed=needed, within=HOUR))
     foreign = [trigger(number, NOW - age * MINUTE, rule=OTHER.id) for number, age in enumerate(ages)]
     elsewhere = [trigger(number, NOW - age * MINUTE, target=f"{KEY}.au") for number, age in enumerate(ages)]
     (found,) = due(ruled(terms), History(triggers=(*foreign, *elsewhere)))
-    assert found == Trigger(target=KEY, rule=BOTTOM.ref.id, count=1, needed=needed)
+    assert found == Trigger(target=KEY, rule=BOTTOM.ref.id, count=1, needed=needed, nth=1)
 
 
 @given(needed=st.integers(2, 8), reach=st.sampled_from(Reach), other=st.sampled_from(Reach))
 def test_what_counts_towards_both_for_one_destination_is_told_once(needed: int, reach: Reach, other: Reach) -> None:
-    suspend = SuspendTerms(lasting=HOUR, needed=needed, within=HOUR, scope=reach)
-    throttle = ThrottleTerms(rate=None, lasting=HOUR, needed=needed, within=HOUR, scope=other)
+    often = Often(needed=needed, within=HOUR)
+    suspend = SuspendTerms(lasting=HOUR, after=often, scope=reach)
+    throttle = ThrottleTerms(rate=None, lasting=HOUR, after=often, scope=other)
     found = due(ruled(suspend, throttle))
     assert [each.target for each in found] == list(dict.fromkeys(TO.key(each, "direct") for each in (reach, other)))
+
+
+# ---- how often ------------------------------------------------------------------------------------------------------
+
+
+class Past:
+    """A destination that lives on: each attempt there is decided, and what it counts is kept."""
+
+    def __init__(self) -> None:
+        self.triggers: tuple[PastTrigger, ...] = ()
+        self.traffic = Traffic(target=KEY)
+
+    def history(self) -> History:
+        return History(triggers=self.triggers, traffics=(self.traffic,))
+
+    def keep(self, found: Trigger | None, at: datetime) -> None:
+        self.traffic = counted(self.traffic, at)
+        if found is not None:
+            past = PastTrigger(target=KEY, rule=found.rule, at=at, attempt=f"a{self.traffic.total}", nth=found.nth)
+            self.triggers = (*self.triggers, past)
+
+
+oftens = st.builds(
+    Often,
+    needed=st.integers(2, 4),
+    within=st.integers(1, 30).map(lambda m: m * MINUTE),
+    among=st.none() | st.integers(4, 9),
+)
+days = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 8)), max_size=40
+)  # is it of the rule, and minutes since the last
+
+
+@given(often=oftens, day=days)
+def test_a_share_is_counted_among_the_newest_attempts_there(often: Often, day: list[tuple[bool, int]]) -> None:
+    past, at, seen = Past(), NOW, list[tuple[datetime, bool]]()
+    for of_the_rule, later in day:
+        at += later * MINUTE
+        seen.append((at, of_the_rule))
+        found = None
+        if of_the_rule:
+            newest = seen if often.among is None else seen[-often.among :]
+            many = sum(mine and at - often.within <= when for when, mine in newest)
+            (found,) = due(ruled(SuspendTerms(lasting=HOUR, after=often)), past.history(), at)
+            # one that suspends is not kept, so the count stays below what is needed
+            assert isinstance(found, Suspend) is (many >= often.needed)
+            if isinstance(found, Suspend):
+                seen[-1] = (at, False)
+                found = None
+        past.keep(found, at)
+
+
+@given(often=oftens, once=spans, day=days)
+def test_an_alert_is_raised_when_it_comes_too_often_and_then_is_silent(
+    often: Often, once: timedelta, day: list[tuple[bool, int]]
+) -> None:
+    past, at, told, seen = Past(), NOW, list[datetime](), list[tuple[datetime, bool]]()
+    terms = AlertTerms(to="ops", after=often, once=once)
+    for of_the_rule, later in day:
+        at += later * MINUTE
+        silent = any(at - once < each <= at for each in told)
+        seen.append((at, of_the_rule and not silent))
+        trigger = None
+        if of_the_rule:
+            newest = seen if often.among is None else seen[-often.among :]
+            many = sum(mine and at - often.within <= when for when, mine in newest)
+            tells, trigger = alerted(ruled(), terms, TO, "direct", past.history(), at)
+            assert tells is (many >= often.needed and not silent)
+            if tells:
+                told.append(at)
+                seen[-1] = (at, False)
+        past.keep(trigger, at)
+
+
+@given(once=spans, gaps=st.lists(st.integers(0, 5000), max_size=12))
+def test_once_is_once_in_that_time(once: timedelta, gaps: list[int]) -> None:
+    past, at, told = Past(), NOW, list[datetime]()
+    for gap in gaps:
+        at += gap * MINUTE
+        tells, trigger = alerted(ruled(), AlertTerms(to="ops", once=once), TO, "direct", past.history(), at)
+        past.keep(trigger, at)
+        told += [at] if tells else []
+        assert at - told[-1] < once
+    assert all(later - sooner >= once for sooner, later in pairwise(told))
+
+
+def test_an_alert_without_terms_is_raised_each_time_and_remembers_nothing() -> None:
+    assert alerted(ruled(), AlertTerms(to="ops"), TO, "direct", History(), NOW) == (True, None)
 
 
 # ---- how long ------------------------------------------------------------------------------------------------------
 
 
-@given(terms=suspending, former=suspensions)
+@given(terms=suspending, former=suspensions.map(over))
 def test_a_suspension_lasts_at_least_once_and_at_most_the_longest(terms: SuspendTerms, former: Suspension) -> None:
-    assume(not former.active(NOW))
     (found,) = due(ruled(evolve(terms, scope=Reach.PAIR)), History(suspensions=(former,)))
     assert isinstance(found, Suspend)
     longest = terms.longest or terms.lasting

@@ -14,7 +14,7 @@ from adapters.stores import open_store
 from adapters.stores.memory import MemoryStore
 from policy.address import Address, parse_address
 from policy.attempt import Attempt, Command, Event
-from policy.decision import Alert, Decision, Delivered, NoteForward, Scope, Strength, Strike, Suppress
+from policy.decision import Alert, Decision, Delivered, NoteForward, Scope, Strength, Strike, Suppress, Trigger
 from policy.engine import AttemptConflict, Engine
 from policy.history import Source
 from policy.planning import Verdict
@@ -243,7 +243,8 @@ def test_no_words_of_a_decision_name_anybody() -> None:
     words = clean("jo.longname and <ed.longname@example.org>")
     made = engine(None).observe(attempt("550 5.1.1 no such user"), now=NOW)
     evidence = tuple(evolve(each, value=words, says=str(words)) for each in made.evidence)
-    effects = (*made.effects, Alert(to="ops", text=words), Strike(
+    of_people = (each for each in made.effects if not isinstance(each, Trigger))
+    effects = (*of_people, Alert(to="ops", text=words), Strike(
         target=f"{JO}#news", scope=Scope.STREAM, reason=made.category, count=1, needed=2
     ))  # fmt: skip
     veiled = VEIL.decision(evolve(made, evidence=evidence, effects=effects, remedy=str(words)), JO)

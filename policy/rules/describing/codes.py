@@ -78,7 +78,7 @@ BY_KIND: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "bad-after": Meaning(
             "`after` does not say how many decisions in how long.",
-            "Write `20 in 15m`, with 2 to 128 decisions.",
+            "Write `20 in 15m`, or `10 of 500 in 1d` for a share of the newest 500, with 2 to 128 decisions.",
         ),
         "bad-suspend": Meaning(
             "The suspension's `longest` is shorter than its `for`.",

@@ -14,9 +14,9 @@ from policy.rules.describing.schema import compact, shared_in
 from policy.rules.layer_reader import BLOCK, DEFAULTS, FILE, PROVIDER
 from policy.rules.overrides import OVERRIDE
 from policy.rules.reading import Key, Keys, string
+from policy.rules.restraints import ALERT, SUSPEND, THROTTLE
 from policy.rules.rule_reader import RULE, example
 from policy.rules.terms import (
-    ALERT,
     LASTING,
     LIMIT,
     ROUTE,
@@ -24,9 +24,7 @@ from policy.rules.terms import (
     STREAM,
     SUPPRESS,
     SUPPRESSION,
-    SUSPEND,
     THEN,
-    THROTTLE,
 )
 
 
@@ -78,7 +76,7 @@ SECTIONS = (
     Section("defaults", "`defaults`", "What a rule gets that does not say.", DEFAULTS),
     Section("schedule", "`schedules.NAME`", "When to try again: `first` or `waits`, and an end.", SCHEDULE),
     Section("route", "`routes.NAME`", "A way to send.", ROUTE),
-    Section("alert", "`alert` in `then`", "Whom to tell, where not at once.", ALERT),
+    Section("alert", "`alert` in `then`", "Whom to tell, where not each time at once.", ALERT),
     Section("limit", "`limits.NAME`", "How fast mail goes, of our own accord.", LIMIT),
     Section("stream", "`streams.NAME`", "A kind of mail.", STREAM),
     Section("suppression", "`suppression`", "How long an address is left alone.", SUPPRESSION),
@@ -141,7 +139,7 @@ _EXAMPLES: Mapping[str, Mapping[str, str]] = {
     },
     "suppress": {"strikes": "3", "within": "14d", "apart": "2d", "for": "30d"},
     "suspend": {"for": "1h", "longest": "4h", "after": "20 in 15m"},
-    "alert": {"to": "ops", "after": "1h"},
+    "alert": {"to": "list-owner", "after": "11 of 500 in 1d", "once": "7d", "scope": "stream"},
     "throttle": {"rate": "half", "for": "4h", "after": "20 in 15m"},
     "example": {
         "reply": '"550 5.1.1 User unknown"',

@@ -12,22 +12,19 @@ from policy.rules.conditions import CONDITIONS, WHEN, when
 from policy.rules.layer_reader import BLOCK, FILE, block, provider
 from policy.rules.overrides import OVERRIDE, override
 from policy.rules.reading import Kind, day, duration, identifier, percent, schema_of, string
+from policy.rules.restraints import alert, rate, suspend, throttle
 from policy.rules.rule_reader import RULE, example, rule, then
 from policy.rules.terms import (
     ONLY_WITH,
     ROUTE,
     SUPPRESS,
     THEN,
-    alert,
     lasting,
     limit,
-    rate,
     route,
     schedule,
     stream,
     suppress,
-    suspend,
-    throttle,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -51,7 +51,7 @@ def usually(policy: Policy, rule: Rule, place: Place, stream: str | None) -> Did
         "suspend": then.suspend,
         "throttle": then.throttle,
         "trust-forward": then.trust_forward,
-        "alert": (then.alert, then.alert_after),
+        "alert": then.alert,
         "remedy": then.remedy,
         "despite": frozenset(rule.despite),
     }

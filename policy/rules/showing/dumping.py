@@ -17,11 +17,21 @@ from policy.rules.conditions import Span
 from policy.rules.layer import EVERYONE
 from policy.rules.layer_reader import LANGUAGE
 from policy.rules.policy import Place, Policy
-from policy.rules.rule import Condition, Example, Lasting, Stream, SuppressTerms, SuspendTerms, Then, ThrottleTerms
+from policy.rules.restraints import HALF
+from policy.rules.rule import (
+    AlertTerms,
+    Condition,
+    Example,
+    Lasting,
+    Stream,
+    SuppressTerms,
+    SuspendTerms,
+    Then,
+    ThrottleTerms,
+)
 from policy.rules.showing.effective import Effective, RuleInForce, effective
 from policy.rules.showing.layout import Line, Origins, flow, laid_out, text_of
 from policy.rules.showing.resolution import Name, Said
-from policy.rules.terms import HALF
 from policy.text import clean
 from policy.throttle import Rate
 
@@ -167,7 +177,7 @@ def _then(then: Then) -> dict[str, Any]:
         "reconnect": then.reconnect or None,
         "in_clear": then.in_clear or None,
         "trust_forward": then.trust_forward or None,
-        "alert": _given({"to": then.alert, "after": then.alert_after}) if then.alert_after else then.alert,
+        "alert": None if then.alert is None else _alert(then.alert),
         "remedy": then.remedy,
     }
     return _given(found)
@@ -198,9 +208,19 @@ def _throttle(terms: ThrottleTerms) -> dict[str, Any]:
     return _given({"rate": terms.rate or HALF, "for": terms.lasting, **_counted(terms)})
 
 
-def _counted(terms: SuspendTerms | ThrottleTerms) -> dict[str, Any]:
-    after = f"{terms.needed} in {duration_text(terms.within)}" if terms.needed > 1 else None
-    return {"scope": None if terms.scope is Reach.PAIR else terms.scope, "after": after}
+def _counted(terms: SuspendTerms | ThrottleTerms | AlertTerms) -> dict[str, Any]:
+    scope, often = None if terms.scope is Reach.PAIR else terms.scope, terms.after
+    if often is None:
+        return {"scope": scope}
+    among = "" if often.among is None else f" of {often.among}"
+    return {"scope": scope, "after": f"{often.needed}{among} in {duration_text(often.within)}"}
+
+
+def _alert(terms: AlertTerms) -> dict[str, Any] | str:
+    """The name alone, where it is told each time."""
+    once = None if terms.after is not None and terms.once == terms.after.within else terms.once
+    found = _given({"after": terms.age or None, **_counted(terms), "once": once})
+    return {"to": terms.to, **found} if found else terms.to
 
 
 def _stream(stream: Stream) -> dict[str, Any]:

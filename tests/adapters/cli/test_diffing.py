@@ -36,7 +36,7 @@ def test_a_change_shows_its_rules_a_reply_and_what_differs(run: Run) -> None:
 
 def test_only_what_differs_is_told_of_the_two_decisions(run: Run) -> None:
     said = run("diff", "-", "gone.yaml").stdout
-    assert "  before: hard-bounce, suppress the address for 180d (strong)\n" in said
+    assert "  before: hard-bounce, suppress the address for 180d (strong), count 1 of 11\n" in said
     assert "  after: hard-bounce, suppress the address for 7d (weak)\n" in said
     assert "category" not in said
 

@@ -178,3 +178,22 @@ def test_a_bad_delivery_gets_its_error_in_its_place_and_the_others_are_planned(r
 def test_a_plan_is_asked_for_addresses_or_for_a_batch(run: Run) -> None:
     for words in ((), ("--to", "jo@x.example", "--batch", "-")):
         assert "say to whom" in run("plan", *words, "--store", "memory:", status=2).stderr
+
+
+def test_a_mailing_that_is_paused_waits_and_another_one_goes(
+    observe: Any, plan: Any, run: Run, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = "mailverdict: 1\noverride: {id: content-refused, set: {then: {suspend: {after: 2 of 5 in 1d}}}}\n"
+    Path("own.yaml").write_text(rules)
+    monkeypatch.setenv("MAILVERDICT_RULES", "own.yaml")
+    spam = {"reply": "550 5.7.1 Message rejected as spam", "command": "DOT", "sender": "a@ours.example"}
+    observe(*({**spam, "message_id": f"m{number}", "tags": {"campaign": "may"}} for number in range(2)))
+    sender = ("--from", "a@ours.example")
+    paused = plan(*sender, "--campaign", "may")
+    assert paused["verdict"] == "wait"
+    assert paused["why"].startswith("mail from ours.example, campaign may is suspended until 13:00 UTC")
+    batch = lines({"recipient": "jo@x.example", "sender": "a@ours.example", "tags": {"campaign": "may"}})
+    (planned,) = run("plan", "--batch", batch, "--now", NOON, *STORE).stdout.splitlines()
+    assert {key: value for key, value in json.loads(planned).items() if key != "id"} == paused
+    assert plan(*sender, "--campaign", "june")["verdict"] == "send"
+    assert plan(*sender)["verdict"] == "send"

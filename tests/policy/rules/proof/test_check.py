@@ -34,10 +34,11 @@ UNSHRUNK = settings(
 ASKED = st.lists(scenarios(), min_size=10, max_size=10)
 HIDDEN = ("unreachable-rule", "never-holds")
 
-# Held back where a reply speaks of nobody in particular: that is what `suppress` means there, no rule has to say so.
+# Held back where a reply speaks of nobody in particular: that is what `suppress` means there, no rule has to say so; or
+# for how the connection was made, which is what `in_clear` and `trust_forward` mean.
 BY_DESIGN = (
     "null sender", "set aside by the rule", "does not speak of a recipient", "does not say which recipient it means",
-    "does not say it plainly",
+    "does not say it plainly", "only opportunistic TLS", "needs a host that proved its name",
 )  # fmt: skip
 
 
