@@ -19,8 +19,9 @@ from policy.destination import in_words
 from policy.diagnosis.category import Category
 from policy.forward import ForwardState
 from policy.guard import WINDOW, Watch, may_probe, standing
-from policy.history import ForwardNote, History, HistoryKey, Source, Suppression
+from policy.history import ForwardNote, Freeze, History, HistoryKey, Source, Suppression
 from policy.outage import is_known_good, watch_keys
+from policy.rules.limit import Limit, limit_at
 from policy.rules.policy import Policy
 from policy.spread import spread
 from policy.throttle import Rate, Traffic, admitted, slowest
@@ -126,11 +127,12 @@ def planned(
     progress = history.progress
     place = policy.place(delivery.recipient, key.provider)
     route = policy.route(progress.route if progress else None, place)
-    limits = _rates(policy.limit(place), key, history, route, now)
+    limit = limit_at(policy, place)
+    rates = _rates(None if limit is None else limit.rate, key, history, route, now)
     against = next(_against(policy, delivery, history, route, now), None)
     changes: tuple[Change, ...] = ()
     if against is None:
-        against, changes = _in_turn(delivery, history, limits, now)
+        against, changes = _in_turn(delivery, history, limit, rates, now)
     words, deliver_to = _forward(delivery.recipient, history.forward, look, now)
     sends = against.verdict in (Verdict.SEND, Verdict.WAIT)
     plan = Plan(
@@ -176,7 +178,8 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
         freeze = next(iter(history.freezes), None)
         if progress.frozen and freeze is not None:
             yield _Finding(
-                verdict=Verdict.HELD, why=f"{freeze.of_what} is frozen since {freeze.since:%Y-%m-%d %H:%M} UTC"
+                verdict=Verdict.HELD,
+                why=f"{freeze.of_what} is frozen since {freeze.since:%Y-%m-%d %H:%M} UTC, until `{_lifting(freeze)}`",
             )
         elif not progress.frozen:
             yield _Finding(verdict=Verdict.HELD, why="the last attempt ended in a hold: a person must act first")
@@ -191,6 +194,11 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
     latest, why = max(waits, default=(now, ""))
     if now < latest:
         yield _Finding(verdict=Verdict.WAIT, why=why, not_before=latest)
+
+
+def _lifting(freeze: Freeze) -> str:
+    """The command that ends a freeze, for whoever reads that it holds mail."""
+    return f"mailverdict states lift{f' --provider {freeze.provider}' if freeze.provider else ''}"
 
 
 def _passes(policy: Policy, delivery: Delivery, entry: Suppression, provider: str | None) -> bool:
@@ -231,7 +239,7 @@ def _rates(limit: Rate | None, key: HistoryKey, history: History, route: str, no
 
 
 def _in_turn(
-    delivery: Delivery, history: History, rates: dict[str, Rate], now: datetime
+    delivery: Delivery, history: History, limit: Limit | None, rates: dict[str, Rate], now: datetime
 ) -> tuple[_Finding, tuple[Change, ...]]:
     """Nothing stands against it: is it its turn?"""
     probe, finding = _probing(history, now)
@@ -241,10 +249,23 @@ def _in_turn(
     changed, not_before = admitted(traffics, rates, now, spread=delivery.spread)
     if not_before is not None:
         target, rate = max(rates.items(), key=lambda each: each[1].interval)
-        why = f"{in_words(target)} goes at {rate} now: its turn is then"
+        by = _whose_rate(rate, target, limit if target == next(iter(rates)) else None, history, now)
+        why = f"{in_words(target)} goes at {rate} now{by}: its turn is then"
         return _Finding(verdict=Verdict.WAIT, why=why, not_before=not_before), changed
     clear = _Finding(verdict=Verdict.SEND, why="nothing stands against it")
     return finding or clear, (*changed, *probe)
+
+
+def _whose_rate(rate: Rate, target: str, limit: Limit | None, history: History, now: datetime) -> str:
+    """Who says that mail goes at this rate; nothing where it recovers from a suspension, which nobody says.
+
+    Args:
+        limit: the operator's, where it is about this destination.
+    """
+    if limit is not None and limit.rate == rate:
+        return f", by limit {limit.ref}"
+    throttles = (each for each in history.throttlings if each.target == target and each.active(now))
+    return next((f", by rule {each.rule}" for each in throttles if each.rate == rate), "")
 
 
 def _probing(history: History, now: datetime) -> tuple[tuple[Watch, ...], _Finding | None]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from adapters.cli.common import FINDINGS, clock, format_option, now_option, rules_option, safe, the_policy
-from adapters.cli.show import span
+from adapters.cli.show import span, strike
 from policy import Decision, Policy, RuleRef, load_policy
 from policy.contract import write_decision
 from policy.contract.decision import EFFECT_NAMES
@@ -132,7 +132,7 @@ def _effect(effect: Effect, now: datetime) -> str:
             lasting = f"for {span(effect.until - now)}" if effect.until else "until it is released"
             return f"suppress the {effect.scope.value} {lasting} ({effect.strength.value})"
         case Strike():
-            return f"strike {effect.count} of {effect.needed} against the {effect.scope.value}"
+            return f"{strike(effect)} against the {effect.scope.value}"
         case Suspend():
             return f"suspend the destination for {span(effect.until - now)}"
         case Trigger():

@@ -1,13 +1,15 @@
 """`mailverdict forwards`: the new addresses that replies named, shown and judged."""
 
 import sys
+from datetime import datetime
 
 import click
 
-from adapters.cli.common import FINDINGS, format_option, safe, store_option, the_store
+from adapters.cli.common import FINDINGS, clock, format_option, now_option, safe, store_option, the_store
 from adapters.cli.listing import show
 from policy.contract import write_forward
 from policy.forward import ForwardState
+from policy.history import ForwardNote
 
 
 @click.group("forwards", epilog="\b\nExample:\n  mailverdict forwards list --store sqlite:///mail.db")
@@ -16,17 +18,23 @@ def forwards_group() -> None:
 
 
 @forwards_group.command("list", epilog="\b\nExample:\n  mailverdict forwards list --format json")
+@now_option
 @store_option
 @format_option
-def list_forwards(store_url: str, form: str) -> None:
-    """Show the notes."""
+def list_forwards(now: datetime | None, store_url: str, form: str) -> None:
+    """Show the notes; one that is too old to be followed says so."""
+    at = clock(now)
     with the_store(store_url, must_exist=True) as store:
         notes = list(store.forwards())
     columns = ("address", "they name (untrusted)", "state", "since (UTC)", "reply")
     rows = (
-        (e.address, str(e.forward_path), e.state.value, f"{e.since:%Y-%m-%d %H:%M:%S}", str(e.reply)) for e in notes
+        (e.address, str(e.forward_path), _state(e, at), f"{e.since:%Y-%m-%d %H:%M:%S}", str(e.reply)) for e in notes
     )
-    show(form, (write_forward(each) for each in notes), columns, rows)
+    show(form, (write_forward(each) for each in notes), columns, rows, empty="no forward is noted")
+
+
+def _state(note: ForwardNote, at: datetime) -> str:
+    return note.state.value if note.lasts(at) else f"{note.state.value}, too old"
 
 
 def _judging(verb: str, state: ForwardState, line: str) -> None:

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from adapters.cli.common import USAGE, clock, fail, format_option, now_option, safe, store_option, the_store
 from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.listing import print_array, print_pages, rule_option, since, when_option
+from adapters.cli.rule_names import hinted
 from policy import Store
 from policy.address import parse_domain
 from policy.contract import write_decision
@@ -29,6 +30,7 @@ LATE = timedelta(hours=1)  # an attempt that is told later than this after it wa
 _POLL = 1.0  # seconds from one look at the store to the next, at least
 
 
+_COLUMNS = ("at (UTC)", "recipient", "they said", "decision", "rule", "message")  # the last one is what `why` takes
 _LOOK = 100  # lines among which the newest of a rule are looked for first
 
 
@@ -104,11 +106,13 @@ def log_command(
         if follow:
             _follow(store, chosen, last, form)
             return
-        entries = filter(chosen.fits, chosen.asked(store)) if last is None else chosen.newest(store, last)
+        entries = filter(chosen.fits, chosen.asked(store)) if last is None else iter(chosen.newest(store, last))
+        entries = hinted(chosen.rule, entries)
         if form == "json":
             print_array(write_entry(each) for each in entries)
         else:
-            print_pages(("at (UTC)", "recipient", "they said", "decision", "rule"), map(_row, entries))
+            empty = "nothing is recorded" if chosen == Filter() else "nothing of that kind is recorded"
+            print_pages(_COLUMNS, map(_row, entries), empty=empty, whole=_COLUMNS[-1])
 
 
 def _filter(
@@ -148,7 +152,8 @@ def _row(entry: Entry) -> "tuple[str | Text, ...]":
 
     decision = entry.decision
     at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
-    return at, entry.recipient, said(entry.attempt), coloured(decision.action), str(decision.rule)
+    what = said(entry.attempt), coloured(decision.action), str(decision.rule)
+    return at, entry.recipient, *what, entry.progress.message
 
 
 @define
@@ -180,13 +185,14 @@ class Tail:
 
 def _follow(store: Store, chosen: Filter, last: int | None, form: str) -> None:
     """Print what is there and then what comes; a look takes at most half of the time, however long the ledger is."""
-    tail = Tail()
+    tail, rule = Tail(), chosen.rule
     try:
         start = None if last is None else _start(chosen.newest(store, last), datetime.now(UTC))
         while True:
             began = time.monotonic()
             fresh = filter(chosen.fits, tail.fresh(chosen.asked(store, start), datetime.now(UTC)))
-            _print_lines(fresh if last is None else deque(fresh, maxlen=last), form)
+            _print_lines(hinted(rule, fresh if last is None else deque(fresh, maxlen=last)), form)
+            rule = None
             last, start = None, tail.horizon  # the newest of what was there only
             time.sleep(max(_POLL, time.monotonic() - began))
     except KeyboardInterrupt:

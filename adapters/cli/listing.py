@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -24,8 +24,10 @@ from policy.text import clean
 if TYPE_CHECKING:
     from rich.text import Text
 
-_SPAN = re.compile(r"(?:[0-9]{1,6}[smhdw])+")
+_SPAN = re.compile(r"(?:[0-9]{1,18}[smhdw])+")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST_SPAN = timedelta(days=366_000)  # a thousand years
+IN_THE_END = "it is released"  # how an entry ends that has no time to end at, in the words of `plan`
 _PAGE = 1000  # rows of one table: the columns of a page have one width, and no more is in memory
 
 T = TypeVar("T")
@@ -35,13 +37,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _when(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | timedelta | None:
     if value is None:
         return None
-    if _SPAN.fullmatch(value):
-        parts = re.findall(r"([0-9]+)([smhdw])", value)
-        return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta(0))
+    if len(value) <= NAME_LIMIT and _SPAN.fullmatch(value):
+        span = _span(value)
+        if span > _LONGEST_SPAN:
+            raise click.BadParameter(f"`{value}` is too long ago; the longest is {_LONGEST_SPAN.days}d", ctx, param)
+        return span
     try:
         return read_time(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}, nor a span such as 2h or 7d", ctx, param) from None
+
+
+def _span(text: str) -> timedelta:
+    parts = re.findall(r"([0-9]+)([smhdw])", text)
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta(0))
+    except OverflowError:
+        return timedelta.max
 
 
 def when_option(name: str, words: str) -> Callable[[F], F]:
@@ -52,10 +64,7 @@ def when_option(name: str, words: str) -> Callable[[F], F]:
 
 def since(value: datetime | timedelta | None, now: datetime) -> datetime | None:
     """The time that a `when_option` names; None when it was not given."""
-    try:
-        return now - value if isinstance(value, timedelta) else value
-    except OverflowError:
-        fail(USAGE, "that is too long ago")
+    return now - value if isinstance(value, timedelta) else value
 
 
 provider_option = click.option(
@@ -123,15 +132,18 @@ def target_key(text: str) -> str:
 
 
 def show(
-    form: str, documents: Iterable[object], columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]
+    form: str,
+    documents: Iterable[object],
+    columns: Sequence[str],
+    rows: Iterable[Sequence["str | Text"]],
+    *,
+    empty: str,
 ) -> None:
-    """Print a list that is in memory, as one JSON array or as a table."""
+    """Print a list, as one JSON array or as a table; `empty` is what people read when there is nothing in it."""
     if form == "json":
         print_array(documents)
     else:
-        from adapters.cli.show import table
-
-        table("", columns, rows)
+        print_pages(columns, rows, empty=empty)
 
 
 def print_array(documents: Iterable[object]) -> None:
@@ -145,14 +157,24 @@ def print_array(documents: Iterable[object]) -> None:
     sys.stdout.flush()
 
 
-def print_pages(columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]) -> None:
-    """Print rows as tables of a page each; at least one, so that an empty list shows its columns."""
+def print_pages(
+    columns: Sequence[str], rows: Iterable[Sequence["str | Text"]], *, empty: str, whole: str | None = None
+) -> None:
+    """Print rows as tables of a page each.
+
+    Args:
+        empty: the line in place of a table when there are none: bare columns look like a failure.
+        whole: a column whose cells are to be copied, and so are not folded where there is room.
+    """
     from adapters.cli.show import table
 
     pages = batches(rows, _PAGE)
-    table("", columns, next(pages, []))
-    for page in pages:
-        table("", columns, page)
+    first = next(pages, None)
+    if first is None:
+        click.echo(empty)
+        return
+    for page in chain([first], pages):
+        table("", columns, page, whole=whole)
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -181,5 +203,10 @@ def place(rule: RuleRef) -> str:
 
 
 def until(moment: datetime | None) -> str:
-    """When an entry ends, for a table."""
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else "released by a person"
+    """When an entry ends, for a table whose column says UTC."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else IN_THE_END
+
+
+def until_when(moment: datetime | None) -> str:
+    """When an entry ends, for a sentence."""
+    return f"{until(moment)} UTC" if moment else IN_THE_END

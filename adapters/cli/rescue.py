@@ -18,6 +18,7 @@ from adapters.cli.listing import (
     table_format_option,
     when_option,
 )
+from adapters.cli.rule_names import hinted
 from adapters.logs.records import guarded
 from policy import Action, Category, Store
 from policy.contract.times import write_time
@@ -57,7 +58,7 @@ def rescue_command(now: datetime | None, store_url: str, form: str, **asked: Any
     span = _Span.of(at, **asked)
     with the_store(store_url, must_exist=True) as store:
         found = _found(store, span)
-        lost = _still_wanted(store, found, at)
+        lost = hinted(asked["rule"], _still_wanted(store, found, at))
         if form == "json":
             from adapters.cli.show import print_json_lines
 
@@ -65,7 +66,8 @@ def rescue_command(now: datetime | None, store_url: str, form: str, **asked: Any
         elif form == "csv":
             print_csv(COLUMNS, ([guarded(_cell(each[name])) for name in COLUMNS] for each in lost))
         else:
-            print_pages(COLUMNS[:-1], ([_cell(each[name]) for name in COLUMNS[:-1]] for each in lost))
+            rows = ([_cell(each[name]) for name in COLUMNS[:-1]] for each in lost)
+            print_pages(COLUMNS[:-1], rows, empty="nobody to rescue")
 
 
 @frozen(kw_only=True)

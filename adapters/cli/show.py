@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from policy import Action, Attempt, Custody, Decision, Reply
+from policy import Action, Attempt, Custody, Decision, Event, Reply
 from policy.decision import (
     Alert,
     InClear,
@@ -35,9 +35,14 @@ COLOURS = {
     Action.HARD_BOUNCE: "bold red",
     Action.DISCARD: "red",
 }
+_NARROW = 16  # columns that a cell to be copied has at least
 _PROVISIONAL = {
     Action.ACCEPT: "accepted so far; only the final dot settles it",
     Action.ACCEPT_AND_NOTE_FORWARD: "accepted so far; the new address is noted, nothing else changes",
+}
+_SAID = {
+    Event.COMPLAINT: "the reader complained of it; that settles nothing, the message keeps the fate that it had",
+    Event.UNSUBSCRIBE: "the reader unsubscribed; that settles nothing, the message keeps the fate that it had",
 }
 _BRIEF = {
     Action.ACCEPT: "delivered",
@@ -75,22 +80,35 @@ def console() -> "Console":
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]) -> None:
-    """Print a table; texts from outside are never read as markup."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence["str | Text"]], *, whole: str | None = None
+) -> None:
+    """Print a table; texts from outside are never read as markup. The column `whole` is folded last of all."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=clean(title) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")  # an address or a rule that is cut short is of no use
-    for row in rows:
-        shown.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell, limit=TEXT_LIMIT)) for cell in row))
     out = console()
     if not out.is_terminal:
         out.width = int(width) if (width := os.environ.get("COLUMNS", "")).isdecimal() and len(width) < 5 else 160
         out.soft_wrap = False
+    shown = Table(title=clean(title) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:  # an address or a rule that is cut short is of no use
+        shown.add_column(column, overflow="fold", no_wrap=column == whole)
+
+    def text(column: str, cell: "str | Text") -> Text:
+        if isinstance(cell, Text):
+            return cell
+        said = clean(cell, limit=TEXT_LIMIT)
+        return Text(_folded(said, max(out.width // 4, _NARROW)) if column == whole else said)
+
+    for row in rows:
+        shown.add_row(*(text(column, cell) for column, cell in zip(columns, row, strict=True)))
     out.print(shown)
+
+
+def _folded(text: str, width: int) -> str:
+    return "\n".join(text[start : start + width] for start in range(0, len(text), width))
 
 
 def coloured(action: Action) -> "Text":
@@ -112,13 +130,13 @@ def print_decision(decision: Decision, attempt: Attempt, *, now: datetime) -> No
     card = Table.grid(padding=(0, 2))
     card.add_column(style="dim", no_wrap=True)
     card.add_column(overflow="fold")
-    for name, lines in _card(decision, now):
+    for name, lines in _card(decision, attempt, now):
         card.add_row(name, Text("\n".join(clean(line, limit=TEXT_LIMIT) for line in lines)))
     out.print(Padding(card, (0, 0, 0, 2)))
 
 
-def _card(decision: Decision, now: datetime) -> Iterable[tuple[str, Sequence[str]]]:
-    yield "what", [what(decision), *effects(decision)]
+def _card(decision: Decision, attempt: Attempt, now: datetime) -> Iterable[tuple[str, Sequence[str]]]:
+    yield "what", [what(decision, attempt), *effects(decision)]
     if decision.retry_at is not None and decision.give_up_at is not None:
         wait = span(decision.retry_at - now)
         yield "when", [f"next try {moment(decision.retry_at)}, in {wait}, by route `{decision.route}`"]
@@ -131,8 +149,10 @@ def _card(decision: Decision, now: datetime) -> Iterable[tuple[str, Sequence[str
     yield "policy", [decision.policy_version]
 
 
-def what(decision: Decision) -> str:
+def what(decision: Decision, attempt: Attempt) -> str:
     """One line for a person: what happens to this message."""
+    if isinstance(attempt.outcome, Event):
+        return _SAID[attempt.outcome]
     if decision.action is Action.RETRY:
         advice = " (advice: they retry by themselves)" if decision.custody is Custody.THEIRS else ""
         doubt = "; it may have arrived already" if decision.uncertain else ""
@@ -170,7 +190,7 @@ def effects(decision: Decision) -> list[str]:
                 until = f"until {moment(effect.until)}" if effect.until else "until it is released"
                 lines.append(f"suppress {effect.target or 'the address'} {until} ({effect.strength.value})")
             case Strike():
-                lines.append(f"strike {effect.count} of {effect.needed} against {effect.target or 'the address'}")
+                lines.append(f"{strike(effect)} against {effect.target or 'the address'}")
             case NoteForward():
                 trusted = "approved by the rule" if effect.approved else "untrusted, waits for approval"
                 lines.append(f"note `{effect.forward_path}` ({trusted})")
@@ -191,6 +211,13 @@ def effects(decision: Decision) -> list[str]:
             case _:
                 pass  # that a delivery is remembered needs no line
     return lines
+
+
+def strike(effect: Strike) -> str:
+    """Which strike of how many; one that is enough, and suppresses nobody, is what the outage guard makes of it."""
+    if effect.count < effect.needed:
+        return f"strike {effect.count} of {effect.needed}"
+    return "strike in place of a suppression (the outage guard is open)"
 
 
 def moment(at: datetime) -> str:

@@ -16,6 +16,7 @@ from policy.retention import KINDS, Old, Pruned
 
 _STEP = 300  # values that one unit of a prune looks at: others wait for it some tenths of a second
 _LINES = {"ledger": "lines of the ledger", "progress": "settled messages and recipients"}  # for a person
+_ONE = {"ledger": "line of the ledger", "progress": "settled message and recipient"}
 
 
 @click.group("store", epilog="\b\nExample:\n  mailverdict store info --store sqlite:///mail.db")
@@ -94,7 +95,7 @@ def prune_command(
         return
     click.echo(f"{'would be removed' if dry_run else 'removed'}, from before {_time(before)}:")
     for name, count in removed.items():
-        click.echo(f"{count:>9} {_LINES.get(name, name)}")
+        click.echo(f"{count:>9} {_ONE.get(name, name.removesuffix('s')) if count == 1 else _LINES.get(name, name)}")
 
 
 class _OnlyAsked(Exception):

@@ -20,9 +20,9 @@ from adapters.cli.common import (
 )
 from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.ledger import write_entry
-from adapters.cli.listing import place, until
-from adapters.cli.states import guard_words, suspension_words, throttling_words
-from policy import Action, Store
+from adapters.cli.listing import place, until_when
+from adapters.cli.state_lines import guard_words, suspension_words, throttling_words
+from policy import Action, Event, Store
 from policy.attempt import ident
 from policy.contract import (
     write_freeze,
@@ -130,30 +130,31 @@ def _print(story: Sequence[Entry], history: History, at: datetime) -> None:
         click.echo(f"\n{number}. {moment(entry.at)}, attempt {safe(entry.attempt_id)}")
         print_decision(entry.decision, entry.attempt, now=entry.at)
     click.echo("\nnow")
-    for line in _present(history, at):
+    tried = any(not isinstance(each.attempt.outcome, Event) for each in story)
+    for line in _present(history, at, tried=tried):
         click.echo(f"  {safe(line, TEXT_LIMIT)}")
     click.echo()
 
 
-def _present(history: History, at: datetime) -> Iterator[str]:
-    """How it stands, in a few lines for a person."""
+def _present(history: History, at: datetime, *, tried: bool) -> Iterator[str]:
+    """How it stands, in a few lines for a person; what readers say of a message is no try to deliver it."""
     if history.progress is not None:
-        yield _progress_words(history.progress)
+        yield _progress_words(history.progress) if tried else "no attempt to deliver it is recorded"
     for entry in history.suppressions:
         if entry.active(at):
             why = f"{entry.reason.value}, told by {entry.source.value}, rule {place(entry.rule)}"
-            yield f"{entry.target} is suppressed until {until(entry.expires_at)}: {why}"
+            yield f"{entry.target} is suppressed until {until_when(entry.expires_at)}: {why}"
         elif entry.expires_at is None or at < entry.expires_at:
             yield f"{entry.target} was suppressed; the entry is {entry.state.value}"
         else:
-            yield f"{entry.target} was suppressed until {until(entry.expires_at)}"
+            yield f"{entry.target} was suppressed until {until_when(entry.expires_at)}"
     for suspension in history.suspensions:
         if suspension.active(at):
-            yield f"until {until(suspension.until)} {suspension_words(suspension)}"
+            yield f"until {until_when(suspension.until)} {suspension_words(suspension)}"
     for throttling in history.throttlings:
         if throttling.active(at):
-            yield f"until {until(throttling.until)} {throttling_words(throttling)}"
-    yield from (f"{each.of_what} is frozen since {until(each.since)}" for each in history.freezes)
+            yield f"until {until_when(throttling.until)} {throttling_words(throttling)}"
+    yield from (f"{each.of_what} is frozen since {until_when(each.since)}" for each in history.freezes)
     yield from (guard_words(each) for each in history.watches if standing(each, at).is_open)
 
 

@@ -14,10 +14,11 @@ from adapters.cli.listing import (
     choice_options,
     place,
     target_key,
-    until,
+    until_when,
 )
+from adapters.cli.rule_names import hinted
 from adapters.cli.suppression_files import export_suppressions, import_suppressions
-from adapters.cli.undoing import show_entries, undo_suppressions
+from adapters.cli.undoing import show_entries, state_at, undo_suppressions
 from policy.address import Address
 from policy.contract import write_suppression
 from policy.contract.times import write_time
@@ -58,8 +59,9 @@ def list_suppressions(everything: bool, choice: Choice, now: datetime | None, st
     """Show the entries that bind now."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store:
-        entries = choice.entries(store.suppressions(), at)
-        show_entries(form, (each for each in entries if everything or each.active(at)))
+        entries = (each for each in choice.entries(store.suppressions(), at) if everything or each.active(at))
+        empty = "nothing is suppressed" if choice == Choice() else "nothing of that kind is suppressed"
+        show_entries(form, hinted(choice.rule, entries), empty=empty, at=at if everything else None)
 
 
 @suppressions_group.command(
@@ -126,9 +128,8 @@ def _lines(key: str, history: History, at: datetime) -> Iterable[str]:
     words = "suppressed for some streams" if partly else "suppressed"
     yield f"{key}: {words if active else 'not suppressed'}"
     for each in history.suppressions:
-        state = "expired" if each.state.value == "active" and not each.active(at) else each.state.value
-        yield f"  {state} entry of {each.target}, {each.strength.value}, since {moment(each.since)}"
-        yield f"  until: {until(each.expires_at)}"
+        yield f"  {state_at(each, at)} entry of {each.target}, {each.strength.value}, since {moment(each.since)}"
+        yield f"  until: {until_when(each.expires_at)}"
         yield f"  why: {each.reason.value}, told by {each.source.value}, rule {place(each.rule)}"
         yield from (f"  {name}: {text}" for name, text in (("reply", each.reply), ("note", each.note)) if text)
     for strike in history.strikes:

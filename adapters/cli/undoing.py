@@ -1,17 +1,20 @@
 """`mailverdict suppressions undo`: what bounces have suppressed wrongly is released in bulk, after a look at it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
 import click
 
-from adapters.cli.common import clock, format_option, now_option, store_option, the_store
-from adapters.cli.listing import Choice, choice_options, is_attended, place, print_array, print_pages, since, until
+from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.listing import Choice, choice_options, is_attended, place, show, since, until
+from adapters.cli.rule_names import hint
 from policy import Store
 from policy.attempt import EARLIEST
 from policy.contract import write_suppression
-from policy.history import Suppression
+from policy.history import EntryState, Suppression
 
+_NOTHING = "nothing to release"
 _SHOWN = 50  # entries that a person reads before saying yes
 _COLUMNS = ("address", "source", "strength", "reason", "until (UTC)", "rule", "reply")
 
@@ -44,15 +47,30 @@ def undo_suppressions(
     with the_store(store_url, must_exist=True) as store:
         meant = _undone(store, choice, at, keep=False) if dry_run or not yes else []
         if dry_run:
-            show_entries(form, meant)
-            return
-        if not yes and not _agreed(meant):
-            return
-        undone = _undone(store, choice, at, keep=True)
-    if form == "json":
-        show_entries(form, undone)
-    else:
-        click.echo(f"{len(undone)} released")
+            show_entries(form, meant, empty=_NOTHING)
+        elif yes or _agreed(meant):
+            meant = _undone(store, choice, at, keep=True)
+            if form == "json":
+                show_entries(form, meant, empty=_NOTHING)
+            else:
+                click.echo(f"{len(meant)} released")
+        if form == "text":
+            _tell_set_aside(store, choice, at)
+    if choice.rule is not None and not meant:
+        hint(choice.rule)
+
+
+def _tell_set_aside(store: Store, choice: Choice, at: datetime) -> None:
+    """Say what of it the outage guard has put aside already: nothing to release need be no wrong question."""
+    aside = Counter(each.provider for each in choice.entries(store.suppressions(), at) if _is_set_aside(each, at))
+    for provider, count in sorted(aside.items()):
+        were, bind = ("was", "binds") if count == 1 else ("were", "bind")
+        click.echo(f"{safe(provider)}: {count} {were} quarantined already by the outage guard, and {bind} nobody")
+
+
+def _is_set_aside(entry: Suppression, at: datetime) -> bool:
+    lasts = entry.expires_at is None or at < entry.expires_at
+    return entry.state is EntryState.QUARANTINED and lasts
 
 
 class _OnlyAsked(Exception):
@@ -76,21 +94,32 @@ def _undone(store: Store, choice: Choice, at: datetime, *, keep: bool) -> list[S
 
 def _agreed(meant: list[Suppression]) -> bool:
     if not meant:
-        click.echo("nothing to release")
+        click.echo(_NOTHING)
         return False
-    show_entries("text", meant[:_SHOWN])
+    show_entries("text", meant[:_SHOWN], empty=_NOTHING)
     if len(meant) > _SHOWN:
         click.echo(f"... and {len(meant) - _SHOWN} more")
     return click.confirm(f"Release {'these' if len(meant) > 1 else 'this'} {len(meant)}?", err=True)
 
 
-def show_entries(form: str, entries: Iterable[Suppression]) -> None:
-    """Print entries of the suppression list, a page in memory at a time."""
-    rows = (
-        (e.target, e.source.value, e.strength.value, e.reason.value, until(e.expires_at), place(e.rule), str(e.reply))
-        for e in entries
-    )
-    if form == "json":
-        print_array(write_suppression(each) for each in entries)
-    else:
-        print_pages(_COLUMNS, rows)
+def show_entries(form: str, entries: Iterable[Suppression], *, empty: str, at: datetime | None = None) -> None:
+    """Print entries of the suppression list, a page in memory at a time.
+
+    Args:
+        empty: the line for people when there are none.
+        at: when the states of the entries are told, too; None: they are all in one.
+    """
+    entries = iter(entries)
+    columns = _COLUMNS if at is None else (_COLUMNS[0], "state", *_COLUMNS[1:])
+    rows = (_row(each) if at is None else (each.target, state_at(each, at), *_row(each)[1:]) for each in entries)
+    show(form, (write_suppression(each) for each in entries), columns, rows, empty=empty)
+
+
+def _row(entry: Suppression) -> tuple[str, ...]:
+    words = (each.value for each in (entry.source, entry.strength, entry.reason))
+    return entry.target, *words, until(entry.expires_at), place(entry.rule), str(entry.reply)
+
+
+def state_at(entry: Suppression, at: datetime) -> str:
+    """What has become of an entry, in a word."""
+    return "expired" if entry.state is EntryState.ACTIVE and not entry.active(at) else entry.state.value

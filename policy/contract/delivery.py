@@ -9,6 +9,7 @@ from policy.planning import Delivery
 # Keys of an attempt that a delivery has too; the rest is not known before it.
 _KEYS = {key: KEYS[key] for key in ("id", "recipient", "sender", "message_id", "stream", "tags")}
 _FIELDS = {"message_id": "message"}
+_TIMES = ("at", "now", "time")
 
 
 def read_delivery(document: object) -> Delivery:
@@ -26,7 +27,7 @@ def read_delivery(document: object) -> Delivery:
     if not isinstance(document, dict):
         raise ContractError(["a delivery is a JSON object with keys such as `recipient` and `stream`"])
     said = {key: value for key, value in document.items() if value is not None}
-    mistakes = [unknown("key", key, _KEYS) for key in document if key not in _KEYS]
+    mistakes = [_stranger(key) for key in document if key not in _KEYS]
     if "recipient" not in said:
         mistakes.append("`recipient` is needed")
     values: dict[str, Any] = {}
@@ -41,3 +42,9 @@ def read_delivery(document: object) -> Delivery:
     values.pop("id", None)
     tags = dict(values.pop("tags", ()))
     return Delivery(**values, campaign=tags.get("campaign"))
+
+
+def _stranger(key: object) -> str:
+    if key in _TIMES:
+        return f"unknown key `{key}`: all deliveries are planned for one time, that of `--now` or the clock's"
+    return unknown("key", key, _KEYS)

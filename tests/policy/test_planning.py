@@ -191,6 +191,20 @@ def test_a_limit_of_the_operators_spaces_mail_to_a_domain_and_leaves_others_alon
     assert plan(of, NOW, "jo@other.example").verdict is Verdict.SEND
 
 
+def test_who_has_to_wait_is_told_whose_rate_it_is_and_where_it_stands() -> None:
+    of = engine(
+        "limits:\n  slow: {rate: 60/1h}\ndomains: {dest.example: {defaults: {limit: slow}}}\n"
+        "rules: [{id: a, when: {text: slower}, then: {action: retry, throttle: {rate: 1/10m, for: 2h}}}]"
+    )
+    why = [plan(of, NOW, f"u{number}@dest.example").why for number in range(2)][1]
+    assert "goes at 60/1h now, by limit slow (own.yaml:3): " in why
+    tell(of, "450 slower please")  # slower than the limit: the rule says so then
+    why = [plan(of, NOW + HOUR, f"u{number}@dest.example").why for number in range(2)][1]
+    assert "goes at 1/10m now, by rule a (own.yaml:5): " in why
+    after = [plan(of, NOW + 3 * HOUR, f"u{number}@dest.example").why for number in range(2)][1]
+    assert ", by limit slow (" in after
+
+
 def test_a_throttle_binds_for_its_time_and_can_be_cancelled() -> None:
     of = engine("rules: [{id: a, when: {text: slower}, then: {action: retry, throttle: {rate: 1/10m, for: 2h}}}]")
     tell(of, "450 slower please")

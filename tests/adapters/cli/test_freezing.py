@@ -76,7 +76,8 @@ def test_who_freezes_twice_is_told_and_the_first_word_stands(run: Run, states: A
 
 def test_what_is_not_frozen_cannot_be_lifted(run: Run, document: Document, states: Any) -> None:
     run("states", "freeze", *NOON, *STORE)
-    assert run("states", "lift", "--provider", "google", *STORE, status=1).stdout == "google: is not frozen\n"
+    shown = run("states", "lift", "--provider", "google", *STORE, status=1).stdout
+    assert shown == "google: is not frozen\n  frozen: all mail since 2026-01-01 12:00:00 UTC\n"
     assert document("states", "lift", "--provider", "google", *STORE, status=1) == {"target": "google", "lifted": False}
     assert [each["kind"] for each in states().values()] == ["freeze"]
     assert run("states", "lift", *STORE).stdout == "all mail: lifted\n"
@@ -110,9 +111,71 @@ def test_what_a_freeze_held_is_said_by_the_plan_until_it_is_lifted(run: Run, tel
     tell(GONE)
     asked = ("plan", "--to", "jo@x.example", "--message-id", "m", *LATER, *STORE)
     (held,) = document(*asked)
-    assert (held["verdict"], held["why"]) == ("held", "all mail is frozen since 2026-01-01 12:00 UTC")
+    why = "all mail is frozen since 2026-01-01 12:00 UTC, until `mailverdict states lift`"
+    assert (held["verdict"], held["why"]) == ("held", why)
     run("states", "lift", *STORE)
     assert document(*asked)[0]["verdict"] == "send"
+
+
+def test_what_is_held_by_the_freeze_of_a_provider_names_the_command_that_ends_it(
+    run: Run, tell: Any, document: Document
+) -> None:
+    run("states", "freeze", "--provider", "google", *NOON, *STORE)
+    tell(GONE, recipient="jo@gmail.com")
+    (held,) = document("plan", "--to", "jo@gmail.com", "--message-id", "m", *LATER, *STORE)
+    command = held["why"].partition("until `mailverdict ")[2].partition("`")[0]
+    assert run(*command.split(), *STORE).stdout == "google: lifted\n"
+
+
+def test_who_freezes_one_domain_of_a_provider_is_told_so(run: Run) -> None:
+    shown = run("states", "freeze", "--provider", "gmail.com", *NOON, *STORE).stdout
+    assert shown == (
+        "gmail.com: frozen\n  gmail.com is one domain of google; `--provider google` freezes all of them\n"
+    )
+    assert run("states", "freeze", "--provider", "x.example", *NOON, *STORE).stdout == "x.example: frozen\n"
+
+
+def test_a_freeze_is_lifted_under_any_name_and_said_under_its_own(run: Run, document: Document) -> None:
+    run("states", "freeze", "--provider", "google", *NOON, *STORE)
+    assert run("states", "lift", "--provider", "gmail", *STORE).stdout == "google: lifted\n"
+    shown = run("states", "lift", "--provider", "gmail", *STORE, status=1).stdout
+    assert shown == "google: is not frozen\n  nothing is frozen\n"
+
+
+@pytest.mark.parametrize(("name", "said"), [("gmail", "google"), ("no-one", "no-one"), ("no\x1b one", "no? one")])
+def test_who_lifts_what_is_not_frozen_is_told_what_is(name: str, said: str, run: Run) -> None:
+    run("states", "freeze", "--provider", "gmail.com", *NOON, *STORE)
+    shown = run("states", "lift", "--provider", name, *STORE, status=1).stdout
+    assert shown == f"{said}: is not frozen\n  frozen: gmail.com since 2026-01-01 12:00:00 UTC\n"
+
+
+def test_broken_rules_keep_nobody_from_freezing_lifting_and_listing(run: Run) -> None:
+    Path("broken.yaml").write_text("mailverdict: 1\nrulez: []\n")
+    env = {"MAILVERDICT_RULES": "broken.yaml"}
+    run("states", "freeze", *NOON, *STORE, env=env)
+    listed = run("states", "list", *NOON, *STORE, env=env)
+    assert "all mail" in listed.stdout
+    assert "limits are not shown" in listed.stderr
+    run("states", "lift", *STORE, env=env)
+
+
+# ---- limits --------------------------------------------------------------------------------------------------------
+
+
+def test_the_limits_of_the_rules_are_listed_with_their_place(document: Document, run: Run) -> None:
+    Path("gentle.yaml").write_text(
+        "mailverdict: 1\nlimits:\n  gentle:\n    rate: 60/1h\ndomains:\n  p.example: {defaults: {limit: gentle}}\n"
+    )
+    run("states", "freeze", *NOON, *STORE)
+    run("states", "lift", *STORE)
+    (limit,) = document("states", "list", "--rules", "gentle.yaml", *NOON, *STORE)
+    why = "mail to p.example goes at 60/1h from each sender's domain: limit gentle (gentle.yaml:3)"
+    assert limit == {
+        "kind": "limit", "target": "p.example", "since": None, "name": "gentle", "rate": "60/1h",
+        "file": "gentle.yaml", "line": 3, "active": True, "why": why,
+    }  # fmt: skip
+    assert why in run("states", "list", "--rules", "gentle.yaml", *NOON, *STORE).stdout
+    assert document("states", "list", *NOON, *STORE) == []
 
 
 # ---- throttles and recoveries --------------------------------------------------------------------------------------

@@ -136,3 +136,65 @@ def test_an_approved_forward_is_where_plan_says_to_write(tmp_path: Path) -> None
         result = CliRunner().invoke(cli, [*args, "--store", store])
         assert result.exit_code == 0, result.output
         assert said in result.output
+
+
+EMPTY = {
+    LISTS[0]: "nothing is recorded\n",
+    LISTS[1]: "nothing is suppressed\n",
+    LISTS[2]: "no forward is noted\n",
+    LISTS[3]: "nothing is suspended, throttled or frozen, and no outage guard is open\n",
+    ("rescue", "--since", "2h"): "nobody to rescue\n",
+    ("suppressions", "undo", "--since", "2h", "--dry-run"): "nothing to release\n",
+    ("log", "--domain", "y.example"): "nothing of that kind is recorded\n",
+    ("suppressions", "list", "--provider", "google"): "nothing of that kind is suppressed\n",
+}
+
+
+@pytest.mark.parametrize("words", EMPTY)
+def test_an_empty_list_says_so_in_place_of_bare_columns(words: tuple[str, ...], run: Run) -> None:
+    assert run(*words, "--store", "memory:").stdout == EMPTY[words]
+
+
+def test_all_entries_say_in_text_what_has_become_of_them(run: Run) -> None:
+    run("suppressions", "remove", "ghost@x.example", *STORE)
+    later = ("--now", "2026-02-01T00:00:00Z")
+    shown = run("suppressions", "list", "--all", *STORE, *later).stdout.splitlines()
+    assert [line.split()[:2] for line in shown if "@x" in line] == [
+        ["ghost@x.example", "released"],
+        ["bare@x.example", "expired"],
+    ]
+    run("suppressions", "add", "jo@x.example", *STORE, *later)
+    assert " state " not in run("suppressions", "list", *STORE, *later).stdout
+
+
+def test_an_entry_for_ever_ends_in_the_words_of_the_plan_wherever_it_is_shown(run: Run, lines: Lines) -> None:
+    told = {"event": "complaint", "recipient": "eve@x.example", "message_id": "m", "now": "2026-01-01T00:00:09Z"}
+    run("observe", "--batch", lines(told), *STORE)
+    now = ("--now", "2026-01-02T00:00:00Z")
+    for words in (
+        ("suppressions", "list"),
+        ("suppressions", "show", "eve@x.example"),
+        ("why", "m"),
+        ("plan", "--to", "eve@x.example"),
+    ):
+        assert "it is released" in run(*words, *STORE, *now).stdout
+    assert "2026-06-30 00:00 UTC" in run("suppressions", "show", "ghost@x.example", *STORE, *now).stdout
+
+
+def test_the_text_of_the_log_names_what_why_takes(run: Run, lines: Lines) -> None:
+    known = "<20260101000000.4711.0123456789@mail.news.example.org>"
+    told = {"reply": "250 ok", "command": "DOT", "recipient": "fay@x.example", "message_id": known}
+    run("observe", "--batch", lines(told), *STORE)
+    for row in run("log", *STORE).stdout.splitlines():
+        if "@x.example" in row and "fay" not in row:
+            run("why", row.split()[-1], *STORE)
+    folded = run("log", "--to", "fay@x.example", *STORE).stdout.splitlines()
+    assert (
+        "".join(row.split()[-1] for row in folded[3:] if row.strip()) == known
+    )  # after a blank, the head and its line
+
+
+def test_a_note_that_is_too_old_to_be_followed_says_so(run: Run, document: Document) -> None:
+    for now, state in (("2026-01-02T00:00:00Z", "pending "), ("2027-01-02T00:00:00Z", "pending, too old")):
+        assert state in run("forwards", "list", "--now", now, *STORE).stdout
+        assert document("forwards", "list", "--now", now, *STORE)[0]["state"] == "pending"

@@ -172,6 +172,10 @@ def test_a_bad_delivery_gets_its_error_in_its_place_and_the_others_are_planned(r
     answers = [json.loads(each) for each in result.stdout.splitlines()]
     assert [each.get("verdict") for each in answers] == ["send", None, None, None]
     assert "did you mean `recipient`?" in answers[1]["error"]
+    (timed,) = run(
+        "plan", "--batch", lines({"recipient": "jo@x.example", "at": NOON}), "--store", "memory:", status=1
+    ).stdout.split("\n")[:-1]
+    assert "unknown key `at`: all deliveries are planned for one time, that of `--now`" in json.loads(timed)["error"]
     assert "3 bad lines" in result.stderr
 
 

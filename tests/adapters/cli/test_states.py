@@ -93,3 +93,34 @@ def test_a_closed_guard_goes_on_watching_from_nothing(document: Document, run: R
 def test_an_unknown_guard_is_not_made_by_closing_it(run: Run) -> None:
     run("states", "close", "nowhere", *STORE, status=1)
     assert "nowhere" not in [each.key for each in open_store(STORE[1]).watches()]
+
+
+def test_all_states_say_in_text_what_has_become_of_them(run: Run) -> None:
+    def words(*when: str) -> list[str]:
+        shown = run("states", "list", "--all", *when, *STORE).stdout.splitlines()
+        named = [line.split() for line in shown if any(each in line for each in (PAIR, " google ", " yahoo "))]
+        return [next(each for each in line if each in ("active", "recovering", "ended", "closed")) for line in named]
+
+    assert words(*NOON) == ["active", "active", "closed"]
+    assert words("--now", "2026-01-02T12:00:00Z") == ["recovering", "active", "closed"]
+    assert words("--now", "2027-01-01T00:00:00Z") == ["ended", "closed", "closed"]
+    run("states", "cancel", PAIR, *NOON, *STORE)
+    assert words(*NOON) == ["ended", "active", "closed"]
+    assert " state " not in run("states", "list", *NOON, *STORE).stdout
+
+
+def test_a_guard_is_closed_as_of_the_time_that_is_said(run: Run) -> None:
+    late = ("--now", "2026-01-09T12:00:00Z")
+    assert "is not open" in run("states", "close", "google", *late, *STORE, status=1).stdout
+    assert run("states", "close", "google", *NOON, *STORE).stdout == "google: closed\n"
+
+
+def test_one_recipient_is_one(run: Run) -> None:
+    store = open_store(STORE[1])
+    with store.unit() as unit:
+        unit.watch(Watch(key="one", failing=(Failing("a@one.example", "one.example", AT),)))
+    store.close()
+    assert (
+        "1 recipient who had mail of late fails there"
+        in run("states", "list", "--all", *NOON, *STORE, env={"COLUMNS": "200"}).stdout
+    )

@@ -71,7 +71,7 @@ def test_a_prune_says_first_what_it_would_remove_and_then_does(
     assert would["removed"] == {
         "ledger": 1, "progress": 1, "strikes": 0, "triggers": 1, "suppressions": 1, "suspensions": 0, "throttles": 0
     }  # fmt: skip
-    assert "1 lines of the ledger" in run(*prune, "--dry-run").stdout
+    assert "        1 line of the ledger\n" in run(*prune, "--dry-run").stdout
     assert document(*prune) == {**would, "dry_run": False}
     assert [each["id"] for each in document("log", *STORE)] == ["a1", "a2"]  # bo still waits
     after = document("store", "info", *STORE)["counts"]

@@ -1,13 +1,18 @@
 """`mailverdict why`: a message's attempts in order with what was decided and why, and how it stands now."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import Result
 
+from adapters.cli.show import strike
 from adapters.stores import open_store
+from policy.decision import Scope, Strike
+from policy.diagnosis.category import Category
 from policy.guard import Watch
 
 Run = Callable[..., Result]
@@ -94,3 +99,32 @@ def test_of_an_unknown_message_there_is_no_story(run: Run) -> None:
     assert result.stderr == "mailverdict: nothing is recorded of message `n?o`\n"
     assert '"recipients": []' in run("why", "no", "--format", "json", *STORE, status=1).stdout
     run("why", "m", "--to", "ed@x.example", *STORE, status=1)
+
+
+def test_what_a_reader_says_is_told_as_that_and_not_as_a_step_of_a_delivery(run: Run, lines: Lines) -> None:
+    said = {"message_id": "e", "recipient": "eve@x.example", "now": "2026-01-01T09:00:00Z"}
+    events = [{**said, "event": "complaint"}, {**said, "event": "unsubscribe", "now": "2026-01-01T09:05:00Z"}]
+    run("observe", "--batch", lines(*events), *STORE)
+    shown = " ".join(run("why", "e", *LATER, *STORE).stdout.split())
+    assert "the reader complained of it; that settles nothing" in shown
+    assert "the reader unsubscribed; that settles nothing" in shown
+    assert "final dot" not in shown
+    assert "now no attempt to deliver it is recorded" in shown
+    delivered = {**said, "reply": "250 ok", "command": "DOT", "now": "2026-01-01T09:10:00Z"}
+    run("observe", "--batch", lines(delivered), *STORE)
+    assert "now settled: accept" in " ".join(run("why", "e", *LATER, *STORE).stdout.split())
+
+
+def test_every_time_of_the_present_says_its_zone(run: Run, lines: Lines) -> None:
+    run("states", "freeze", *LATER, *STORE)
+    shown = run("why", "m", "--now", "2026-01-01T09:00:01Z", *STORE).stdout.partition("\nnow\n")[2]
+    assert "all mail is frozen since 2026-01-01 12:00 UTC" in shown
+    times = re.findall(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?= )[^:]{4}", shown)
+    assert times
+    assert all(each.endswith(" UTC") for each in times)
+
+
+def test_a_strike_that_the_guard_made_of_a_suppression_is_no_first_of_one() -> None:
+    made = Strike(target="jo@x.example", scope=Scope.ADDRESS, reason=Category.BAD_MAILBOX, count=1, needed=1)
+    assert strike(made) == "strike in place of a suppression (the outage guard is open)"
+    assert strike(evolve(made, needed=3)) == "strike 1 of 3"

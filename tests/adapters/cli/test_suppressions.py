@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner, Result
 
 from adapters.cli import listing, undoing
 from adapters.cli.app import cli
+from adapters.stores import open_store
+from policy.history import EntryState, Source
+from policy.testing.store_lines import suppression
 
 Run = Callable[..., Result]
 Document = Callable[..., Any]
@@ -197,4 +201,23 @@ def test_what_is_neither_a_time_nor_a_span_is_a_usage_error(said: str, run: Run)
 
 
 def test_a_span_that_no_calendar_holds_is_a_usage_error(run: Run) -> None:
-    assert "too long ago" in run("suppressions", "list", "--since", "999999w", "--store", "memory:", status=2).stderr
+    for said in ("999999w", "99999999999999d", "1h999999999999999999w"):
+        told = run("suppressions", "list", "--since", said, "--store", "memory:", status=2).stderr
+        assert f"'--since': `{said}` is too long ago" in told
+
+
+@pytest.mark.usefixtures("past")
+def test_an_undo_says_what_the_guard_had_put_aside_before(run: Run) -> None:
+    store = open_store(STORE[1])
+    with store.unit() as unit:
+        for target in ("a@gmail.com", "b@gmail.com"):
+            aside = suppression(target=target, source=Source.BOUNCE)
+            unit.put(evolve(aside, provider="google", state=EntryState.QUARANTINED))
+    store.close()
+    asked = ("suppressions", "undo", "--provider", "google", *NOON, *STORE)
+    said = "google: 2 were quarantined already by the outage guard, and bind nobody\n"
+    assert run(*asked, "--dry-run").stdout.endswith(said)
+    assert run(*asked, "--yes").stdout == f"1 released\n{said}"
+    assert run(*asked, "--dry-run").stdout == f"nothing to release\n{said}"
+    assert json.loads(run(*asked, "--dry-run", "--format", "json").stdout) == []
+    assert "quarantined" not in run("suppressions", "undo", "--provider", "x.example", "--yes", *NOON, *STORE).stdout
