@@ -28,6 +28,7 @@ from policy.decision import (
     Strike,
     Suppress,
 )
+from policy.destination import concerns
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.diagnosis.diagnose import diagnose
 from policy.forward import domain_of
@@ -76,6 +77,13 @@ def decided(
 def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Facts:
     """What rules see of an attempt: for those who ask which rule would decide."""
     return _facts(policy, attempt, history, _times(attempt, history, now))
+
+
+def gone_by(policy: Policy, attempt: Attempt, history: History) -> str:
+    """The route by which an attempt went: what it says, else what was decided last for the message, else the usual."""
+    decided = history.progress.route if history.progress else None
+    provider = policy.provider_of(attempt) or history.provider
+    return policy.route(attempt.route or decided, policy.place(attempt.recipient, provider))
 
 
 def _facts(policy: Policy, attempt: Attempt, history: History, times: "_Times") -> Facts:
@@ -307,11 +315,12 @@ class _Verdict:
     def effects(self, action: Action, verdicts: "_Verdicts") -> tuple[Effect, ...]:
         then, attempt, now = self.rule.then, self.attempt, self.times.now
         effects: list[Effect] = [*verdicts, *self.noted_forward()]
+        route = gone_by(self.policy, attempt, self.history)
         if self.delivers(action) and attempt.recipient is not None:
-            effects += [Delivered(target=attempt.recipient.key), *recovered(self.history.suspensions, now)]
+            met = (each for each in self.history.suspensions if concerns(each.target, route))
+            effects += [Delivered(target=attempt.recipient.key), *recovered(met, now)]
         if action not in _ACCEPTING and attempt.recipient is not None:
             to = self.policy.destination(attempt.sender, attempt.recipient, attempt.stream, self.facts.provider)
-            route = (self.history.progress and self.history.progress.route) or self.policy.route(None, self.place)
             effects += restrained(self.rule, to, route, self.history, now)
         effects += self.guard_changes()
         if action is Action.RETRY:
