@@ -112,6 +112,9 @@ def _tags(value: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((clean(k, limit=NAME_LIMIT), clean(v, limit=NAME_LIMIT)) for k, v in value))
 
 
+_NOT_TOLD = ("attempt_id", "at", "recipient", "route")  # which a fingerprint takes in otherwise, or not at all
+
+
 @frozen(kw_only=True)
 class Attempt:
     """One try to deliver one message to one recipient.
@@ -119,7 +122,7 @@ class Attempt:
     Args:
         outcome: what the remote MTA said to the command that settled it, or the failure, or the event.
         command: which command `outcome` answers; None when not known.
-        recipient: None when not known (then nothing can be suppressed or noted).
+        recipient: None when not known (then nothing can be suppressed or noted); an event must name it.
         sender: the reverse-path; `NULL_SENDER` for `<>`, None when not known.
         recipients: accepted recipients in this transaction, counted from 1 (LMTP: 1, each has its own reply).
         mx: the remote MTA's host name; None when not known or never reached.
@@ -134,6 +137,7 @@ class Attempt:
         deliver_by: the message is worth nothing after it (RFC 2852); None: no deadline of its own.
         tls: how the connection was secured; None when not known.
         backup_mx: it was a backup MX that answered, since the primary could not be reached.
+        route: the name of the route by which it went; None: the one that was decided last for it, or the usual one.
         smtputf8: the transaction used SMTPUTF8 (RFC 6531).
         attempt_id: names this attempt for ever; None: derived from the rest.
         message_id: the queue's name of the message; None: derived, see `message`.
@@ -156,9 +160,14 @@ class Attempt:
     deliver_by: datetime | None = field(default=None, converter=attrs.converters.optional(moment))
     tls: Tls | None = field(default=None, validator=optional(instance_of(Tls)))
     backup_mx: bool = False
+    route: str | None = field(default=None, converter=name)
     smtputf8: bool = False
     attempt_id: str | None = field(default=None, converter=ident)
     message_id: str | None = field(default=None, converter=ident)
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.outcome, Event) and self.recipient is None:
+            raise ValueError(f"event `{self.outcome.value}` needs a `recipient`: it is that recipient's own word")
 
     @property
     def null_sender(self) -> bool:
@@ -190,8 +199,9 @@ class Attempt:
     @property
     def fingerprint(self) -> str:
         """A digest of all that was said of the attempt, its id and time aside; equal only for equal content."""
-        told = (each.name for each in attrs.fields(Attempt) if each.name not in ("attempt_id", "at", "recipient"))
-        return _digest(self.recipient and self.recipient.key, *(getattr(self, name) for name in told))
+        told = (each.name for each in attrs.fields(Attempt) if each.name not in _NOT_TOLD)
+        by_route = () if self.route is None else (f"route {self.route}",)  # ids from before there were routes stay
+        return _digest(self.recipient and self.recipient.key, *(getattr(self, name) for name in told), *by_route)
 
 
 def _digest(*parts: object) -> str:

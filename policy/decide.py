@@ -4,48 +4,24 @@ First what the outcome means (`diagnose`), then which rule holds, then what the 
 can do less than it writes, never more than the design's laws allow. Where a law held it back, the evidence says so.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from policy.address import Address
-from policy.attempt import Attempt, Command, Event, Failure, Tls
-from policy.decision import (
-    SETTLED,
-    Action,
-    Alert,
-    CloseGuard,
-    Decision,
-    Delivered,
-    Effect,
-    InClear,
-    NoteForward,
-    OpenGuard,
-    Reconnect,
-    Scope,
-    Split,
-    Strength,
-    Strike,
-    Suppress,
-)
-from policy.destination import Destination
+from policy.attempt import Attempt, Command, Event, Failure
+from policy.decision import SETTLED, Action, Decision, Scope, Strength, Strike, Suppress
 from policy.diagnosis.category import Category, Evidence, EvidenceKind
-from policy.diagnosis.diagnose import diagnose
-from policy.forward import domain_of
+from policy.effects import effects_of
 from policy.guard import Watch
-from policy.history import History, deadline_of, first_attempt, tries
-from policy.organisation import same_organisation
-from policy.outage import seen, watches_after
+from policy.hearing import ACCEPTING, Hearing, facts_at, times_of
+from policy.history import History, deadline_of, tries
 from policy.reply import Reply
-from policy.restraining import alerted, recovered, restrained
 from policy.retry import give_up_time, next_try
 from policy.rules.policy import Policy
-from policy.rules.rule import ON_PURPOSE, Despite, Facts, Lasting, Rule, SuppressTerms
+from policy.rules.rule import ON_PURPOSE, Despite, Lasting, SuppressTerms
 from policy.suppression import OWN_LOOKUP, judged, may_suppress
 from policy.text import clean
 
-_ACCEPTING = (Action.ACCEPT, Action.ACCEPT_AND_NOTE_FORWARD)
 _Verdicts = tuple[Suppress | Strike, ...]
 
 
@@ -64,8 +40,8 @@ def decided(
         now: when this is decided; a clock that went back before the first attempt counts as the first attempt's time.
         spread: 0 to 1, where in the schedule's spread the next wait falls; from the attempt's identity.
     """
-    times = _times(attempt, history, now)
-    facts = _facts(policy, attempt, history, times)
+    times = times_of(attempt, history, now)
+    facts = facts_at(policy, attempt, history, times)
     rule, observing = policy.rule_for(facts)
     verdict = _Verdict(policy, facts, history, rule, times, spread)
     decision = verdict.decision()
@@ -75,65 +51,14 @@ def decided(
     return evolve(decision, evidence=(*decision.evidence, *map(_observed, would))), verdict.watches
 
 
-def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) -> Facts:
-    """What rules see of an attempt: for those who ask which rule would decide."""
-    return _facts(policy, attempt, history, _times(attempt, history, now))
-
-
-def _facts(policy: Policy, attempt: Attempt, history: History, times: "_Times") -> Facts:
-    provider = policy.provider_of(attempt) or history.provider
-    return Facts(
-        attempt=attempt,
-        diagnosis=diagnose(policy.knowledge, attempt, provider),
-        provider=provider,
-        number=times.number,
-        now=times.now,
-        age=times.now - times.first,
-        delivered_before=history.last_success is not None,
-        split_before=history.progress is not None and history.progress.split,
-        clear_before=history.progress is not None and history.progress.clear,
-    )
-
-
 def _observed(would: Decision) -> Evidence:
     """What a rule that only observes would have decided."""
     did = would.action.value + (", with a suppression" if would.suppress else "")
     return Evidence(EvidenceKind.OBSERVED, clean(str(would.rule), limit=200), f"would have decided: {did}")
 
 
-@frozen
-class _Times:
-    """Which attempt this is and when."""
-
-    number: int
-    first: datetime
-    held: timedelta
-    now: datetime
-
-
-def _times(attempt: Attempt, history: History, now: datetime) -> _Times:
-    progress = history.progress
-    before = progress.attempts if progress else 0
-    first = first_attempt(attempt, progress, now)
-    held = progress.held if progress else timedelta(0)
-    if progress and progress.action is Action.HOLD:
-        held += max(now - progress.last_at, timedelta(0))
-    return _Times(attempt.number or before + 1, first, held, max(now, first))
-
-
-class _Verdict:
+class _Verdict(Hearing):
     """One decision in the making; each method settles one part of it."""
-
-    def __init__(
-        self, policy: Policy, facts: Facts, history: History, rule: Rule, times: _Times, spread: float
-    ) -> None:
-        self.policy, self.facts, self.history, self.rule, self.times = policy, facts, history, rule, times
-        self.attempt, self.diagnosis, self.spread = facts.attempt, facts.diagnosis, spread
-        self.place = policy.place(facts.attempt.recipient, facts.provider)
-        meaning = facts.diagnosis.category, facts.diagnosis.fault
-        answer = seen(facts.attempt, *meaning, history, times.now)
-        self.watches = watches_after(history.watches, answer, times.now)
-        self.notes: list[Evidence] = []
 
     def decision(self) -> Decision:
         action, verdicts = self.suppression(self.lawful(self.rule.then.action))
@@ -152,7 +77,7 @@ class _Verdict:
             final=action in SETTLED or self.delivers(action),
             category=self.diagnosis.category,
             fault=self.diagnosis.fault,
-            effects=self.effects(action, verdicts),
+            effects=effects_of(self, action, verdicts),
             retry_at=retry_at,
             give_up_at=give_up_at if retry_at else None,
             route=route,
@@ -164,11 +89,6 @@ class _Verdict:
             custody=self.attempt.custody,
         )
 
-    def delivers(self, action: Action) -> bool:
-        """Only a yes to the final dot does; what a recipient says later is no reply."""
-        yes = action in _ACCEPTING and self.attempt.command is Command.DOT
-        return yes and not isinstance(self.attempt.outcome, Event)
-
     def lawful(self, action: Action) -> Action:
         """Laws 2 and 9: a yes is a yes and nothing else is; nobody is told about null-sender mail."""
         if isinstance(self.attempt.outcome, Event):
@@ -179,11 +99,11 @@ class _Verdict:
         if yes and reply and reply.code == 251 and self.attempt.command is Command.RCPT:
             noted = Action.ACCEPT_AND_NOTE_FORWARD
             return noted if action is noted else self.law(noted, "a 251 to RCPT is accepted and its path noted")
-        if yes and action not in _ACCEPTING:
+        if yes and action not in ACCEPTING:
             return self.law(Action.ACCEPT, "a 2yz never retries, bounces or suppresses")
         if not yes and self.is_misplaced_yes() and action is not Action.HOLD:
             return self.law(Action.HOLD, "a 2yz never retries, bounces or suppresses")
-        if not yes and action in _ACCEPTING:
+        if not yes and action in ACCEPTING:
             permanent = reply is not None and reply.klass == 5
             action = self.law(Action.BOUNCE if permanent else Action.RETRY, "only a 2yz accepts")
         return self.unanswerable(action)
@@ -298,91 +218,6 @@ class _Verdict:
         says = f"a refusal on purpose ({self.diagnosis.category.value}) is not got around by another route"
         self.note(EvidenceKind.LAW, f"route {named} became {usual}", says)
         return usual
-
-    def despite(self, law: Despite) -> bool:
-        """Does the rule set this law aside? Then the decision says so."""
-        if law not in self.rule.despite:
-            return False
-        self.note(EvidenceKind.LAW, law.value, "set aside by the rule")
-        return True
-
-    def effects(self, action: Action, verdicts: "_Verdicts") -> tuple[Effect, ...]:
-        then, attempt, now = self.rule.then, self.attempt, self.times.now
-        effects: list[Effect] = [*verdicts, *self.noted_forward()]
-        if self.delivers(action) and attempt.recipient is not None:
-            effects += [Delivered(target=attempt.recipient.key), *recovered(self.history.suspensions, now)]
-        if action not in _ACCEPTING and attempt.recipient is not None:
-            effects += restrained(self.rule, *self.destination(attempt.recipient), self.history, now)
-        effects += self.guard_changes()
-        if action is Action.RETRY:
-            effects += [Split()] if then.split else []
-            effects += [InClear()] if then.in_clear and self.may_go_in_clear() else []
-            effects += [Reconnect()] if then.reconnect else []
-        effects += [each for each in self.alert() if each not in effects]  # one trigger may count towards both
-        return tuple(effects)
-
-    def destination(self, recipient: Address) -> tuple[Destination, str]:
-        """Where the message goes, and by which route."""
-        attempt, provider = self.attempt, self.facts.provider
-        to = self.policy.destination(attempt.sender, recipient, attempt.stream, provider, attempt.campaign)
-        return to, (self.history.progress and self.history.progress.route) or self.policy.route(None, self.place)
-
-    def alert(self) -> Iterator[Effect]:
-        """Whom the rule tells now; of mail to nobody nothing can be counted, so that is told each time."""
-        terms, outcome, recipient = self.rule.then.alert, self.attempt.outcome, self.attempt.recipient
-        if terms is None or self.facts.age < terms.age:
-            return
-        tells, trigger = True, None
-        if recipient is not None:
-            tells, trigger = alerted(self.rule, terms, *self.destination(recipient), self.history, self.times.now)
-        if trigger is not None:
-            yield trigger
-        if tells:
-            said = str(outcome) if isinstance(outcome, Reply) else outcome.value
-            yield Alert(to=terms.to, text=clean(f"{self.rule.ref.id}: {said}", limit=300))
-
-    def noted_forward(self) -> Iterator[NoteForward]:
-        """Law 8: a path is noted; only a rule of the operator's approves it, of a host that proved its name."""
-        path, recipient = self.diagnosis.forward_path, self.attempt.recipient
-        if path is None:
-            return
-        approved = False
-        if self.rule.then.trust_forward and recipient is not None:
-            proved = self.attempt.tls is Tls.AUTHENTICATED and same_organisation(recipient.domain, domain_of(path))
-            approved = proved
-            if not proved:
-                says = "needs a host that proved its name, and a path in the same registered domain"
-                self.note(EvidenceKind.LAW, "trust-forward became a note", says)
-        yield NoteForward(address=recipient, forward_path=path, approved=approved)
-
-    def may_go_in_clear(self) -> bool:
-        """Only opportunistic TLS may be left out, once: what MTA-STS, DANE or REQUIRETLS ask for may not."""
-        outcome = self.attempt.outcome
-        opportunistic = outcome is Failure.TLS_FAILED or (
-            isinstance(outcome, Reply) and self.attempt.command is Command.STARTTLS
-        )
-        if opportunistic and self.attempt.tls is not Tls.AUTHENTICATED:
-            return not self.facts.clear_before
-        self.note(EvidenceKind.LAW, "in-clear became nothing", "only opportunistic TLS that failed may be left out")
-        return False
-
-    def guard_changes(self) -> list[Effect]:
-        """What opened or closed by this answer, and whom to tell."""
-        changes: list[Effect] = []
-        for before, after in zip(self.history.watches, self.watches, strict=True):
-            if before.is_open == after.is_open:
-                continue
-            changes.append(OpenGuard(key=after.key) if after.is_open else CloseGuard(key=after.key))
-            says = "opened: nothing is suppressed there" if after.is_open else "closed: its answers are believed again"
-            changes.append(Alert(to="guard", text=clean(f"outage guard for {after.key} {says}", limit=300)))
-        return changes
-
-    def law(self, action: Action, why: str) -> Action:
-        self.note(EvidenceKind.LAW, f"{self.rule.then.action.value} became {action.value}", why)
-        return action
-
-    def note(self, kind: EvidenceKind, value: str, says: str) -> None:
-        self.notes.append(Evidence(kind, clean(value, limit=200), says))
 
 
 def _suppressing(verdicts: _Verdicts) -> bool:

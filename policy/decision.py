@@ -66,7 +66,8 @@ class RuleRef:
 class Suppress:
     """Send nothing more to `target` until `until`; None: until someone releases it.
 
-    `target` is an address key or a domain; empty when the attempt does not name its recipient: the caller knows it.
+    `target` is an address key or a domain; empty where `decide()` is asked about a reply to nobody knows whom, never in
+    what the engine keeps (`policy.unnamed`).
     """
 
     target: str

@@ -79,6 +79,15 @@ def destination(
     )
 
 
+def concerns(key: str, route: str) -> bool:
+    """Is what has this key, among the keys of one delivery, met by going by `route`? All but other routes are.
+
+    >>> [concerns(each, "relay") for each in ("@relay", "@direct", "news.example>google")]
+    [True, False, True]
+    """
+    return not key.startswith("@") or key == f"@{route}"
+
+
 def in_words(key: str) -> str:
     """Say for people what a destination's key means.
 

@@ -15,7 +15,9 @@ from policy.address import Address
 from policy.attempt import Attempt, Event, ident, moment
 from policy.decide import decided
 from policy.decision import Decision
+from policy.destination import concerns
 from policy.guard import Watch
+from policy.hearing import gone_by
 from policy.history import Entry, History, HistoryKey, Learned
 from policy.holder import PolicyHolder, in_force
 from policy.outage import watches_of
@@ -25,6 +27,7 @@ from policy.progress import progress_after
 from policy.rules.policy import Policy
 from policy.spread import spread
 from policy.throttle import Traffic, counted
+from policy.unnamed import without_nobody
 from policy.veil import UNVEILED, Veil
 
 LEARNED_LASTS = timedelta(days=30)  # hosts move
@@ -179,13 +182,13 @@ class _Told:
     @classmethod
     def of(cls, policy: Policy, attempt: Attempt, veil: Veil) -> "_Told":
         kept = veil.tellings(attempt)
-        return cls(attempt, kept, _key(history_key(policy, attempt), attempt, kept[0], veil))
+        return cls(attempt, kept, _key(history_key(policy, attempt), attempt, kept, veil))
 
 
-def _key(key: HistoryKey, attempt: Attempt, kept: Attempt, veil: Veil) -> HistoryKey:
-    if kept is attempt or attempt.recipient is None:
+def _key(key: HistoryKey, attempt: Attempt, kept: tuple[Attempt, ...], veil: Veil) -> HistoryKey:
+    if kept[0] is attempt or attempt.recipient is None:
         return key
-    return evolve(veil.key(key, attempt.recipient), message=kept.message)
+    return veil.key(key, attempt.recipient, [each.message for each in kept])
 
 
 def _observe(policy: Policy, unit: Unit, told: _Told, veil: Veil) -> Kept | AttemptConflict:
@@ -203,7 +206,7 @@ def _observe(policy: Policy, unit: Unit, told: _Told, veil: Veil) -> Kept | Atte
     if provider is None and attempt.recipient is not None:  # what came before it may have taught it
         learned = learned_provider(policy, unit, attempt.recipient.domain, now)
         if learned is not None:
-            key = _key(history_key(policy, attempt, learned), attempt, told.kept[0], veil)
+            key = _key(history_key(policy, attempt, learned), attempt, told.kept, veil)
     new = recorded(policy, attempt, unit.history(key), now, veil=veil)
     unit.commit(new.entry)
     _learn(policy, unit, attempt, provider, now)
@@ -227,7 +230,7 @@ def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime, 
     """Decide about an attempt as it was told, and return what is to be kept of it, veiled."""
     kept, history = veil.attempt(attempt), veil.lifted(history, attempt.recipient)
     decision, after = decided(policy, _named_as(kept, attempt), history, now=now, spread=spread_of(kept))
-    decision = veil.decision(decision, attempt.recipient)
+    decision = without_nobody(veil.decision(decision, attempt.recipient))
     progress = progress_after(kept, decision, history.progress, now)
     entry = Entry(
         attempt_id=kept.identity,
@@ -239,7 +242,8 @@ def recorded(policy: Policy, attempt: Attempt, history: History, now: datetime, 
         provider=history.watches[0].key if history.watches else "",
     )
     pairs = zip(history.watches, after, strict=True)
-    went = () if isinstance(attempt.outcome, Event) else history.traffics
+    route = gone_by(policy, attempt, history)
+    went = () if isinstance(attempt.outcome, Event) else (t for t in history.traffics if concerns(t.target, route))
     return Recorded(
         entry,
         tuple(veil.watch(watch, attempt.recipient) for before, watch in pairs if watch is not before),

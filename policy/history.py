@@ -320,8 +320,9 @@ class HistoryKey:
         names: keys of the recipient, the one that is written to first.
         freezes: keys of the freezes that concern it: of all mail, of the provider, of the domain.
         targets: what may be suppressed: the address, the domain, the stream to the address, as far as they are known.
-        aliases: other keys under which the recipient may be kept, see `policy.veil`: suppressions, the last success and
-            the progress are looked for there too.
+        aliases: other keys under which the recipient may be kept, newest first, see `policy.veil` and `policy.aliases`.
+        older: the message's ids under the aliases, in their order; empty where it has one id under all names.
+        messages: (message, recipient) under which the progress may be kept.
     """
 
     recipient: str | None = None
@@ -332,9 +333,11 @@ class HistoryKey:
     watches: tuple[str, ...] = ()
     provider: str | None = None
     aliases: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
     names: tuple[str, ...] = field(init=False, eq=False, repr=False)
     freezes: tuple[str, ...] = field(init=False, eq=False, repr=False)
     targets: tuple[tuple[Scope, str], ...] = field(init=False, eq=False, repr=False)
+    messages: tuple[tuple[str, str], ...] = field(init=False, eq=False, repr=False)
 
     @names.default
     def _named(self) -> tuple[str, ...]:
@@ -343,6 +346,13 @@ class HistoryKey:
     @freezes.default
     def _freezing(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(each for each in ("", self.provider, self.domain) if each is not None))
+
+    @messages.default
+    def _known_as(self) -> tuple[tuple[str, str], ...]:
+        if self.message is None:
+            return ()
+        names = self.names or ("",)
+        return tuple(zip((self.message, *(self.older or [self.message] * len(self.aliases))), names, strict=True))
 
     @targets.default
     def _suppressible(self) -> tuple[tuple[Scope, str], ...]:

@@ -15,7 +15,7 @@ from policy.address import Address, parse_address
 from policy.attempt import Custody, ident
 from policy.attempt import name as short_name
 from policy.decision import Action, Strength
-from policy.destination import in_words
+from policy.destination import concerns, in_words
 from policy.diagnosis.category import Category
 from policy.forward import ForwardState
 from policy.guard import WINDOW, Watch, may_probe, standing
@@ -187,7 +187,7 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
     if progress is not None and progress.retry_at is not None:
         waits.append((progress.retry_at, f"attempt {progress.attempts + 1} is due then"))
     for suspension in history.suspensions:
-        if suspension.active(now) and _concerns(suspension.target, route):
+        if suspension.active(now) and concerns(suspension.target, route):
             herd = min((suspension.until - suspension.since) / 4, HERD) * delivery.spread
             why = f"{in_words(suspension.target)} is suspended until {suspension.until:%H:%M} UTC"
             waits.append((suspension.until + herd, f"{why}: {suspension.reason.value}"))
@@ -218,14 +218,9 @@ def _words(entry: Suppression) -> str:
     return f"{entry.target} is suppressed since {entry.since:%Y-%m-%d %H:%M} UTC {until}, by {by}{note}"
 
 
-def _concerns(target: str, route: str) -> bool:
-    """A suspended route concerns what goes by it; any other destination of the key is this delivery's."""
-    return not target.startswith("@") or target == f"@{route}"
-
-
 def _rates(limit: Rate | None, key: HistoryKey, history: History, route: str, now: datetime) -> dict[str, Rate]:
     """The slowest rate that holds for each destination."""
-    slower: dict[str, list[Rate | None]] = {target: [] for target in key.destinations if _concerns(target, route)}
+    slower: dict[str, list[Rate | None]] = {target: [] for target in key.destinations if concerns(target, route)}
     if key.destinations:
         slower[key.destinations[0]].append(limit)
     for throttling in history.throttlings:

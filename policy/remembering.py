@@ -4,6 +4,7 @@ from datetime import datetime
 
 from attrs import evolve
 
+from policy import aliases
 from policy.attempt import Attempt, Event
 from policy.curating import stays
 from policy.decision import (
@@ -31,14 +32,13 @@ from policy.history import (
     HistoryKey,
     PastStrike,
     PastTrigger,
-    Progress,
     Source,
     Suppression,
     Suspension,
     Throttling,
 )
 from policy.reply import Reply
-from policy.shelf import Shelf, strike_order, trigger_order
+from policy.shelf import Shelf, trigger_order
 from policy.text import TEXT_LIMIT, SafeText, clean
 from policy.throttle import Traffic
 
@@ -47,18 +47,15 @@ _SOURCES = {Event.COMPLAINT: Source.COMPLAINT, Event.UNSUBSCRIBE: Source.UNSUBSC
 
 def recall(shelf: Shelf, key: HistoryKey) -> History:
     """Return what the shelf knows under `key`; strikes oldest first, at most `STRIKES_KEPT` of each target."""
-    striking = [each for each in (key.recipient, key.domain) if each is not None]
-    strikes = [each for target in striking for each in shelf.newest_strikes(target, STRIKES_KEPT)]
-    suppressions = [shelf.suppression(scope, target) for scope, target in key.targets]
     suspensions = [shelf.suspension(each) for each in key.destinations]
     throttlings = [shelf.throttling(each) for each in key.destinations]
     traffics = [shelf.traffic(each) or Traffic(target=each) for each in key.destinations]
     triggers = [each for target in key.destinations for each in shelf.newest_triggers(target, TRIGGERS_KEPT)]
     return History(
-        progress=_progress(shelf, key),
+        progress=aliases.progress(shelf, key),
         last_success=max((at for at in map(shelf.last_success, key.names) if at is not None), default=None),
-        strikes=tuple(sorted(strikes, key=strike_order)),
-        suppressions=tuple(each for each in suppressions if each is not None),
+        strikes=aliases.strikes(shelf, key),
+        suppressions=tuple(aliases.suppressions(shelf, key)),
         suspensions=tuple(each for each in suspensions if each is not None),
         throttlings=tuple(each for each in throttlings if each is not None),
         traffics=tuple(traffics),
@@ -68,14 +65,6 @@ def recall(shelf: Shelf, key: HistoryKey) -> History:
         watches=tuple(shelf.watch_of(each) or Watch(key=each) for each in key.watches),
         forward=None if key.recipient is None else shelf.forward(key.recipient),
     )
-
-
-def _progress(shelf: Shelf, key: HistoryKey) -> Progress | None:
-    """Under the first name that has any."""
-    if key.message is None:
-        return None
-    found = (shelf.progress(key.message, each) for each in key.names or ("",))
-    return next((each for each in found if each is not None), None)
 
 
 def remember(shelf: Shelf, entry: Entry) -> None:

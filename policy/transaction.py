@@ -27,6 +27,7 @@ class Envelope:
         recipients: at least one, and `send` delivers to each key once.
         content: the message as RFC 5322 octets; line ends are made CRLF and dots are stuffed by the mailer.
         message_id: the queue's own name for it, not the header; None: derived.
+        in_clear: leave opportunistic TLS out, which does not work there; TLS that is demanded is not left out by it.
     """
 
     sender: Address | Literal[""]
@@ -35,6 +36,7 @@ class Envelope:
     message_id: str | None = None
     stream: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    in_clear: bool = False
 
 
 @frozen(kw_only=True)

@@ -16,21 +16,22 @@ A forward path is another person's address: where there is a key it is neither k
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import Factory, evolve, field, frozen
 
 from policy.address import Address, parse_address
 from policy.attempt import Attempt
 from policy.decision import Alert, Decision, Delivered, Effect, NoteForward, Strike, Suppress
-from policy.diagnosis.category import Evidence
+from policy.diagnosis.category import Category, Evidence, EvidenceKind
 from policy.guard import Failing, Watch
-from policy.history import History, HistoryKey, Suppression
+from policy.history import History, HistoryKey, PastStrike, Suppression
 from policy.reply import Reply
 from policy.text import LINE_LIMIT, TEXT_LIMIT, SafeText, clean
 
 LEAST_SECRET = 16  # octets
 GONE = "***"
+NOT_NOTED = "the server names a new address; there are keys, so it is not noted, and nobody can approve it"
 
 _ID = re.compile(r"[a-z0-9-]{1,16}")  # it stands in a local part, whose 64 octets it must leave room in
 _VEILED = re.compile(r"veiled\.[a-z0-9-]{1,16}\.[0-9a-f]{32}")
@@ -125,12 +126,27 @@ class Veil:
             return
         yield from (f"{each}{stream}" for each in self.names(Address(local, domain)))
 
-    def key(self, key: HistoryKey, recipient: Address | None) -> HistoryKey:
-        """Return where the history of a recipient is found."""
+    def key(self, key: HistoryKey, recipient: Address | None, told: Sequence[str] | None = None) -> HistoryKey:
+        """Return where the history of a recipient is found.
+
+        Args:
+            told: the ids of the message as `tellings` have them; None: made of the key's.
+        """
         if recipient is None or not self.keys:
             return key
-        current, *older = self.names(recipient)
-        return evolve(key, recipient=current, aliases=tuple(older), message=self.ident(key.message, recipient))
+        ids = told or [each.ident(key.message, recipient) or "" for each in (*self._each(), UNVEILED)]
+        names = (*(each.address(recipient).key for each in self._each()), recipient.key)
+        found: dict[str, str] = {}
+        for name, message in zip(names, ids, strict=True):
+            found.setdefault(name, message)  # a name that was told has no others
+        (current, message), *older = found.items()
+        return evolve(
+            key,
+            recipient=current,
+            message=None if key.message is None else message,
+            aliases=tuple(name for name, _ in older),
+            older=() if key.message is None else tuple(each for _, each in older),
+        )
 
     def ident(self, ident: str | None, recipient: Address | None) -> str | None:
         """Return an id with the recipient's address in it, if it is, veiled; the rest is the caller's own words."""
@@ -195,10 +211,24 @@ class Veil:
         clear = dict.fromkeys(self.names(recipient), recipient.key)
         return evolve(
             history,
-            strikes=tuple(evolve(each, target=_renamed(each.target, clear)) for each in history.strikes),
+            strikes=self._strikes(history.strikes, recipient, clear),
             suppressions=tuple(evolve(each, target=_renamed(each.target, clear)) for each in history.suppressions),
             watches=tuple(_watch(each, clear) for each in history.watches),
         )
+
+    def _strikes(
+        self, strikes: Sequence[PastStrike], recipient: Address, clear: Mapping[str, str]
+    ) -> tuple[PastStrike, ...]:
+        """An id with the recipient's address in it has as many forms as there are keys; a message strikes once."""
+        current, *older = clear
+        first: dict[tuple[str, str, Category], PastStrike] = {}
+        for each in strikes:
+            message = self.ident(each.message, recipient) or ""
+            for name in older:
+                message = message.replace(name, current)
+            target = _renamed(each.target, clear)
+            first.setdefault((target, message, each.reason), evolve(each, target=target, message=message))
+        return tuple(first.values())
 
     def decision(self, decision: Decision, recipient: Address | None) -> Decision:
         """Return the decision as it is kept and told."""
@@ -210,7 +240,7 @@ class Veil:
             decision,
             effects=tuple(each for each in effects if each is not None),
             evidence=tuple(
-                Evidence(each.kind, self._safe(each.value, recipient), self.text(each.says, recipient))
+                Evidence(each.kind, self._safe(each.value, recipient), self.text(_said(each), recipient))
                 for each in decision.evidence
             ),
             remedy=self.text(decision.remedy, recipient),
@@ -255,6 +285,11 @@ class Veil:
 
 
 UNVEILED = Veil(())
+
+
+def _said(evidence: Evidence) -> str:
+    """What a piece says; of a forward path, which is dropped here, nothing that would only be true of a note."""
+    return NOT_NOTED if evidence.kind is EvidenceKind.FORWARD_PATH else evidence.says
 
 
 def _split(target: str) -> tuple[str, str]:

@@ -14,15 +14,15 @@ from policy.ports import Unit
 from policy.retention import ERASED
 from policy.veil import Veil
 
-_WORDS = {
-    "ledger": "lines of the ledger",
-    "progress": "messages' progress",
-    "strikes": "strikes",
-    "successes": "last deliveries",
-    "forwards": "forward notes",
-    "guard": "watches of the outage guard",
-    "suppressions": "suppressions",
-    "kept": "suppressions kept",
+_WORDS = {  # of one, of several
+    "ledger": ("line of the ledger", "lines of the ledger"),
+    "progress": ("message's progress", "messages' progress"),
+    "strikes": ("strike", "strikes"),
+    "successes": ("last delivery", "last deliveries"),
+    "forwards": ("forward note", "forward notes"),
+    "guard": ("watch of the outage guard", "watches of the outage guard"),
+    "suppressions": ("suppression", "suppressions"),
+    "kept": ("suppression kept", "suppressions kept"),
 }
 
 
@@ -77,9 +77,14 @@ def erase_command(  # noqa: PLR0917 - one argument an option
 
         print_json({"address": whom.key, "dry_run": dry_run, "erased": erased})
         return
-    click.echo(f"{safe(whom.key)}: {'would be erased' if dry_run else 'erased'}")
+    if not any(erased.values()):
+        click.echo(f"{safe(whom.key)}: nothing is kept of it")
+        return
+    done = any(count for name, count in erased.items() if name != "kept")
+    told = "would be erased" if dry_run else "erased"
+    click.echo(f"{safe(whom.key)}: {told if done else 'nothing but what is kept on'}")
     for name, count in erased.items():
-        click.echo(f"  {count} {_WORDS[name]}")
+        click.echo(f"  {count} {_WORDS[name][count != 1]}")
 
 
 def _erase(store: Store, whom: Address, veil: Veil | None, *, keeps: bool, dry_run: bool) -> dict[str, int]:

@@ -6,10 +6,14 @@ from datetime import datetime
 import click
 
 from adapters.cli.common import FINDINGS, clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.keys import is_marked
 from adapters.cli.listing import show
+from adapters.cli.veiled import names_of, recipient_options
+from policy.address import Address
 from policy.contract import write_forward
 from policy.forward import ForwardState
 from policy.history import ForwardNote
+from policy.veil import Veil
 
 
 @click.group("forwards", epilog="\b\nExample:\n  mailverdict forwards list --store sqlite:///mail.db")
@@ -18,14 +22,22 @@ def forwards_group() -> None:
 
 
 @forwards_group.command("list", epilog="\b\nExample:\n  mailverdict forwards list --format json")
+@recipient_options
 @now_option
 @store_option
 @format_option
-def list_forwards(now: datetime | None, store_url: str, form: str) -> None:
+def list_forwards(
+    recipient: Address | None, veil: Veil | None, now: datetime | None, store_url: str, form: str
+) -> None:
     """Show the notes; one that is too old to be followed says so."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store:
-        notes = list(store.forwards())
+        names = names_of(store, recipient, veil)
+        notes = [each for each in store.forwards() if names is None or each.address in names]
+        if form == "text" and is_marked(store):
+            click.echo(
+                "mailverdict: forwards are not noted where there are keys; what there is is from before", err=True
+            )
     columns = ("address", "they name (untrusted)", "state", "since (UTC)", "reply")
     rows = (
         (e.address, str(e.forward_path), _state(e, at), f"{e.since:%Y-%m-%d %H:%M:%S}", str(e.reply)) for e in notes

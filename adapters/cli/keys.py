@@ -5,8 +5,9 @@ import binascii
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +20,7 @@ from policy.veil import Key, Veil
 VARIABLE = "MAILVERDICT_KEYS"
 SECRET = 32  # octets of a new one: as long as the digest (RFC 2104 3)
 _MOST = 64_000  # octets of a file
+F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "#veil"  # a domain that there is not: where the store says that it holds veiled names
 
 
@@ -26,14 +28,14 @@ def _read(_: click.Context, __: click.Parameter, path: str | None) -> Veil | Non
     return None if path is None else read_keys(path)
 
 
-keys_option = click.option(
-    "--keys",
-    "veil",
-    metavar="FILE",
-    envvar=VARIABLE,
-    callback=_read,
-    help=f"Keep veiled names in place of addresses, made with the keys of this file. [env: {VARIABLE}]",
-)
+def keys_option_for(words: str) -> Callable[[F], F]:
+    """The option `--keys`, given to the command as `veil`; what it is for, said by `words`."""
+    return click.option(
+        "--keys", "veil", metavar="FILE", envvar=VARIABLE, callback=_read, help=f"{words} [env: {VARIABLE}]"
+    )
+
+
+keys_option = keys_option_for("Keep veiled names in place of addresses, made with the keys of this file.")
 
 
 def read_keys(path: str) -> Veil:
@@ -45,7 +47,7 @@ def read_keys(path: str) -> Veil:
     except (OSError, ValueError) as error:
         fail(UNAVAILABLE, f"keys `{safe(path)}` cannot be read: {getattr(error, 'strerror', None) or error}")
     if stat.S_ISREG(mode) and mode & 0o077:
-        fail(USAGE, f"{path}: open-keys: `{path}` may be read or changed by others than its owner; `chmod 600` it")
+        fail(USAGE, f"{path}: open-keys: others than its owner may read or change it; `chmod 600` it")
     if len(content) > _MOST:
         fail(USAGE, f"{path}: too-long: keys are over {_MOST} octets")
     try:
@@ -85,16 +87,28 @@ def check_veil(store: Store, veil: Veil | None, now: datetime) -> None:
 
     With keys, mark the store. What is kept in clear from before is found as well, and needs no mark.
     """
+    if check_keys(store, veil) or veil is None:
+        return
     with store.unit() as unit:
-        marked = unit.learned(_MARK)
-        if marked is None and veil is not None:
-            unit.learn(Learned(domain=_MARK, provider=veil.keys[0].id, at=now))
-    if marked is not None and veil is None:
+        unit.learn(Learned(domain=_MARK, provider=veil.keys[0].id, at=now))
+
+
+def check_keys(store: Store, veil: Veil | None) -> bool:
+    """As `check_veil`, for what only looks: mark nothing, and say whether it is marked."""
+    marked = is_marked(store)
+    if marked and veil is None:
         fail(
             USAGE,
             f"no-keys: this store holds veiled names, which are found only with the keys: name their file with `--keys`"
             f" or {VARIABLE}",
         )
+    return marked
+
+
+def is_marked(store: Store) -> bool:
+    """Does the store hold veiled names?"""
+    with store.unit() as unit:
+        return unit.learned(_MARK) is not None
 
 
 @click.group("keys", epilog="\b\nExample:\n  umask 077 && mailverdict keys new > mail.keys")

@@ -1,7 +1,8 @@
 """`mailverdict rescue`: whom a rule or an hour has failed wrongly, as recipients to send to again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from heapq import merge
 from typing import Any
 
 import click
@@ -19,10 +20,12 @@ from adapters.cli.listing import (
     when_option,
 )
 from adapters.cli.rule_names import hinted
+from adapters.cli.veiled import names_of, recipient_options, tell_veiled
 from adapters.logs.records import guarded
-from policy import Action, Category, Store
+from policy import Action, Address, Category, Store
 from policy.contract.times import write_time
 from policy.history import Entry, HistoryKey, Source, Suppression
+from policy.veil import Veil
 
 _GROUP = 500  # look-ups in one transaction
 COLUMNS = ("recipient", "message_id", "sender", "at", "action", "rule", "provider", "outcome", "suppressed")
@@ -43,22 +46,27 @@ To let them off the suppression list first:
 @when_option("--since", "Only attempts made since then")
 @when_option("--until", "Only attempts made before then")
 @provider_option
+@recipient_options
 @now_option
 @store_option
 @table_format_option("text")
-def rescue_command(now: datetime | None, store_url: str, form: str, **asked: Any) -> None:
+def rescue_command(
+    recipient: Address | None, veil: Veil | None, now: datetime | None, store_url: str, form: str, **asked: Any
+) -> None:
     """List each message and recipient that bounced then, or by that rule, to send to again; changes nothing.
 
     Left out: what was delivered later, and whom a complaint, an unsubscribe, an import or a person keeps off. Send it
     as a new message, under a new id: the old one stays settled.
     """
     at = clock(now)
-    if asked["rule"] is None and asked["since_"] is None:
-        raise click.UsageError("say whom to rescue: `--rule` or `--since`")
+    if asked["rule"] is None and asked["since_"] is None and recipient is None:
+        raise click.UsageError("say whom to rescue: `--rule`, `--since` or `--recipient`")
     span = _Span.of(at, **asked)
     with the_store(store_url, must_exist=True) as store:
-        found = _found(store, span)
-        lost = hinted(asked["rule"], _still_wanted(store, found, at))
+        if form == "text" and recipient is None:
+            tell_veiled(store)
+        names = names_of(store, recipient, veil)
+        lost = hinted(asked["rule"], _still_wanted(store, _found(store, span, names), at, names))
         if form == "json":
             from adapters.cli.show import print_json_lines
 
@@ -102,11 +110,11 @@ class _Span:
         )
 
 
-def _found(store: Store, span: _Span) -> list[Entry]:
+def _found(store: Store, span: _Span, names: tuple[str, ...] | None) -> list[Entry]:
     """The last failure that is meant of each message and recipient; none of those that were delivered after it."""
     found: dict[tuple[str, str], Entry] = {}
-    for entry in store.entries(since=span.since):  # to the end: what was delivered later is left out
-        key = entry.progress.message, entry.recipient
+    for entry in _entries(store, span, names):  # to the end: what was delivered later is left out
+        key = entry.progress.message, entry.recipient if names is None else names[0]
         if entry.attempt.recipient is None:
             continue  # nobody to send to
         if entry.decision.final and entry.decision.category is Category.ACCEPTED:
@@ -116,18 +124,30 @@ def _found(store: Store, span: _Span) -> list[Entry]:
     return sorted(found.values(), key=lambda each: (each.at, each.attempt_id, each.recipient))
 
 
-def _still_wanted(store: Store, found: list[Entry], at: datetime) -> Iterator[dict[str, Any]]:
+def _entries(store: Store, span: _Span, names: tuple[str, ...] | None) -> Iterable[Entry]:
+    """In order; of one recipient those under any of the names."""
+    if names is None:
+        return store.entries(since=span.since)
+    several = (store.entries(since=span.since, recipient=each) for each in names)
+    return merge(*several, key=lambda each: (each.at, each.attempt_id))
+
+
+def _still_wanted(
+    store: Store, found: list[Entry], at: datetime, names: tuple[str, ...] | None
+) -> Iterator[dict[str, Any]]:
     """Those that nobody but a bounce keeps off; the rest must not be written to because of a mistake of ours."""
     for group in batches(found, _GROUP):
         with store.unit() as unit:
-            binding = [[s for s in unit.history(_key(each)).suppressions if s.active(at)] for each in group]
+            binding = [[s for s in unit.history(_key(each, names)).suppressions if s.active(at)] for each in group]
         for entry, suppressions in zip(group, binding, strict=True):
             if all(each.source is Source.BOUNCE for each in suppressions):
                 yield _document(entry, suppressions)
 
 
-def _key(entry: Entry) -> HistoryKey:
-    return HistoryKey(recipient=entry.recipient, domain=entry.recipient.rpartition("@")[2], stream=entry.attempt.stream)
+def _key(entry: Entry, names: tuple[str, ...] | None) -> HistoryKey:
+    current, *older = names or (entry.recipient,)
+    domain = entry.recipient.rpartition("@")[2]
+    return HistoryKey(recipient=current, domain=domain, stream=entry.attempt.stream, aliases=tuple(older))
 
 
 def _document(entry: Entry, suppressions: list[Suppression]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """`mailverdict send`: a real message through the policy, with one row a recipient."""
 
-import os
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,10 +19,22 @@ from adapters.cli.common import (
 )
 from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.lines import open_lines
+from adapters.cli.mailing import PASSWORD_VARIABLE, by_route, called, mailer_of
 from adapters.cli.planning import address, write_plan
 from adapters.journal import Journal, journal, log_addresses_option, verbose_option
-from adapters.mailers.smtplib import SmtplibMailer, Tls
-from policy import NULL_SENDER, Attempt, Command, Engine, Envelope, Failure, MailerSetup, Policy, Sent, Verdict, send
+from adapters.mailers.smtplib import Tls
+from policy import (
+    NULL_SENDER,
+    Attempt,
+    Command,
+    Engine,
+    Envelope,
+    Failure,
+    Policy,
+    Sent,
+    Verdict,
+    send,
+)
 from policy.attempt import ident
 from policy.contract import write_decision
 from policy.veil import UNVEILED, Veil
@@ -31,7 +42,6 @@ from policy.veil import UNVEILED, Veil
 if TYPE_CHECKING:
     from rich.text import Text
 
-PASSWORD_VARIABLE = "MAILVERDICT_SMTP_PASSWORD"  # noqa: S105 - the variable's name
 SIZE_LIMIT = 100_000_000  # octets of a message
 
 
@@ -43,7 +53,13 @@ Examples:
   printf 'Subject: hi\\n\\nhello\\n' | mailverdict send --smtp smtp.example.org:587 --starttls --user me \\
       --from me@example.org --to jo@example.com --to bo@example.com --message-id hello-1""",
 )
-@click.option("--smtp", "server", required=True, metavar="HOST:PORT", help="The server that takes our mail.")
+@click.option(
+    "--smtp",
+    "server",
+    required=True,
+    metavar="HOST:PORT",
+    help="The server that takes our mail; a route of the rules to a host of its own goes there.",
+)
 @click.option("--starttls", is_flag=True, help="Demand encryption; nothing is sent in clear.")
 @click.option("--user", metavar="NAME", help=f"Log in; the password is read from {PASSWORD_VARIABLE}, or asked for.")
 @click.option("--from", "sender", required=True, metavar="ADDRESS", help='"" or <> for the null sender.')
@@ -96,15 +112,15 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
         message_id=ident(message_id) or f"cli-{uuid.uuid4()}",  # as attempts have it: `plan` must find them
         stream=stream,
     )
-    mailer = _mailer(server, user, timeout, Tls.STARTTLS if starttls else Tls.NONE)
+    named = mailer_of(server, user, timeout, Tls.STARTTLS if starttls else Tls.NONE)
     policy = the_policy(rules)
+    mailers = by_route(policy, named, envelope.recipients)
     log = journal(verbose, log_addresses)
-    verdicts = frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])})
-    attempt_id = f"cli-{uuid.uuid4()}"
+    verdicts, attempt_id = frozenset({Verdict.SEND, *([Verdict.HELD] if held else [])}), f"cli-{uuid.uuid4()}"
     with the_store(store_url) as store:
         check_veil(store, veil, datetime.now(UTC))
         engine = Engine(policy, store, veil)
-        sent = send(engine, mailer, envelope, now=datetime.now(UTC), attempt_id=attempt_id, verdicts=verdicts)
+        sent = send(engine, mailers, envelope, now=datetime.now(UTC), attempt_id=attempt_id, verdicts=verdicts)
     _log(log, sent, policy, veil or UNVEILED)
     if form == "json":
         from adapters.cli.show import print_json
@@ -113,7 +129,8 @@ def send_command(  # noqa: PLR0913, PLR0917 - one argument an option
     else:
         print_sent(sent, f"message {envelope.message_id}")
     if unreached := _unreached(sent):
-        spoken = f"server `{safe(server, 80)}` could not be spoken to ({unreached})"
+        route, failure = unreached
+        spoken = f"server `{safe(called(mailers[route]), 80)}` could not be spoken to ({failure})"
         fail(UNAVAILABLE, f"{spoken}; the attempts are recorded")
 
 
@@ -123,13 +140,13 @@ def _log(log: Journal, sent: tuple[Sent, ...], policy: Policy, veil: Veil) -> No
             log.decided(veil.attempt(each.attempt), each.decision, provider=policy.provider_of(each.attempt))
 
 
-def _unreached(sent: tuple[Sent, ...]) -> str:
-    """The failure's name when the server itself was unavailable to every recipient that was tried; else nothing."""
+def _unreached(sent: tuple[Sent, ...]) -> tuple[str, str] | None:
+    """The route, and the failure's name, when its server was unavailable to all who were tried; else nothing."""
     tried = [each.attempt for each in sent if each.attempt is not None]
-    places = {(each.command, each.outcome) for each in tried}
-    command, outcome = places.pop() if len(places) == 1 else (None, None)
+    places = {(each.route, each.command, each.outcome) for each in tried}
+    route, command, outcome = places.pop() if len(places) == 1 else (None, None, None)
     at_the_door = command in (Command.CONNECT, Command.STARTTLS)
-    return outcome.value if at_the_door and isinstance(outcome, Failure) else ""
+    return (route, outcome.value) if route and at_the_door and isinstance(outcome, Failure) else None
 
 
 def _content(file: str) -> bytes:
@@ -145,42 +162,14 @@ def _content(file: str) -> bytes:
     return content
 
 
-def _mailer(server: str, user: str | None, timeout: int, tls: Tls) -> SmtplibMailer:
-    host, colon, port = server.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5:
-        fail(USAGE, f"--smtp `{safe(server, 80)}` must be HOST:PORT, such as smtp.example.org:587")
-    password = None
-    if user is not None:
-        password = os.environ.get(PASSWORD_VARIABLE) or _asked_password()
-    wait = timedelta(seconds=timeout)
-    try:
-        return SmtplibMailer(
-            host=host.strip("[]"),
-            port=int(port),
-            tls=tls,
-            user=user,
-            password=password,
-            timeout=wait,
-            dot_timeout=2 * wait,
-        )
-    except MailerSetup as error:
-        fail(USAGE, str(error))
-
-
-def _asked_password() -> str:
-    try:
-        return str(click.prompt("Password", hide_input=True, err=True))
-    except click.Abort:
-        fail(USAGE, f"no password was given; {PASSWORD_VARIABLE} may hold it")
-
-
 def write_sent(sent: Sent) -> dict[str, Any]:
-    """One recipient's row as JSON; `reply` and `decision` are null when nothing was tried."""
+    """One recipient's row as JSON; `reply` and `decision` are null when nothing was tried, `onward` when none is."""
     return {
         "recipient": str(sent.recipient),
         "reply": sent.attempt and outcome_text(sent.attempt),
         "decision": sent.decision and write_decision(sent.decision),
         "plan": write_plan(sent.plan),
+        "onward": sent.onward and write_plan(sent.onward),
     }
 
 
@@ -196,11 +185,13 @@ def print_sent(rows: tuple[Sent, ...], title: str = "") -> None:
 
     shown: list[tuple[str | Text, ...]] = []
     for each in rows:
+        plan = each.onward or each.plan
+        whom = str(each.recipient) if each.onward is None else f"{each.recipient}, to {each.onward.recipient}"
         if each.decision is None or each.attempt is None:
-            when = f" ({each.plan.not_before:%Y-%m-%d %H:%M:%S} UTC)" if each.plan.not_before else ""
-            shown.append((str(each.recipient), "not sent", each.plan.verdict.value, f"{each.plan.why}{when}", ""))
+            when = f" ({plan.not_before:%Y-%m-%d %H:%M:%S} UTC)" if plan.not_before else ""
+            shown.append((whom, "not sent", plan.verdict.value, f"{plan.why}{when}", ""))
         else:
             decision = each.decision
             todo = brief(decision, each.attempt.at or datetime.now(UTC))
-            shown.append((str(each.recipient), said(each.attempt), coloured(decision.action), todo, str(decision.rule)))
+            shown.append((whom, said(each.attempt), coloured(decision.action), todo, str(decision.rule)))
     table(title, ("recipient", "they said", "decision", "what happens", "rule"), shown)

@@ -20,6 +20,7 @@ from policy.decision import (
     Suspend,
     Throttle,
 )
+from policy.diagnosis.category import EvidenceKind
 from policy.text import TEXT_LIMIT, clean
 
 if TYPE_CHECKING:
@@ -158,7 +159,9 @@ def what(decision: Decision, attempt: Attempt) -> str:
         doubt = "; it may have arrived already" if decision.uncertain else ""
         return f"try again later{advice}{doubt}"
     if decision.action is Action.ACCEPT_AND_NOTE_FORWARD and decision.forward_path is None:
-        return f"{_SETTLED[Action.ACCEPT] if decision.final else 'accepted so far'}; the reply names no usable address"
+        named = any(each.kind is EvidenceKind.FORWARD_PATH for each in decision.evidence)
+        forward = "the new address is not noted, for there are keys" if named else "the reply names no usable address"
+        return f"{_SETTLED[Action.ACCEPT] if decision.final else 'accepted so far'}; {forward}"
     words = _SETTLED if decision.final or decision.action not in _PROVISIONAL else _PROVISIONAL
     return words[decision.action]
 

@@ -31,8 +31,9 @@ from adapters.cli.listing import (
 )
 from adapters.cli.progress import Bar, import_bar
 from adapters.cli.sorted_entries import by_target
+from adapters.cli.veiled import entries_of, names_of, recipient_options, tell_veiled
 from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_alike
-from policy import Store
+from policy import Address, Store
 from policy.alike import Alike, alike
 from policy.contract import write_suppression
 from policy.intake import Intake, take_all
@@ -153,14 +154,27 @@ Examples:
 )
 @click.option("--all", "everything", is_flag=True, help="Those that have expired, were put aside or released, too.")
 @choice_options
+@recipient_options
 @now_option
 @store_option
 @table_format_option("json")
-def export_suppressions(everything: bool, choice: Choice, now: datetime | None, store_url: str, form: str) -> None:
+def export_suppressions(  # noqa: PLR0917 - one argument an option
+    everything: bool,
+    choice: Choice,
+    recipient: Address | None,
+    veil: Veil | None,
+    now: datetime | None,
+    store_url: str,
+    form: str,
+) -> None:
     """Print the list for another program: JSON lines, or CSV; `import` reads both back."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store:
-        entries = (each for each in choice.entries(store.suppressions(), at) if everything or each.active(at))
+        if recipient is None:
+            tell_veiled(store)
+        names = names_of(store, recipient, veil)
+        found = choice.entries(store.suppressions() if names is None else entries_of(store, names), at)
+        entries = (each for each in found if everything or each.active(at))
         if form == "json":
             from adapters.cli.show import print_json_lines
 

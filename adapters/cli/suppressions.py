@@ -19,6 +19,7 @@ from adapters.cli.listing import (
 from adapters.cli.rule_names import hinted
 from adapters.cli.suppression_files import export_suppressions, import_suppressions
 from adapters.cli.undoing import show_entries, state_at, undo_suppressions
+from adapters.cli.veiled import entries_of, names_of, recipient_options, tell_veiled
 from policy.address import Address
 from policy.contract import write_suppression
 from policy.contract.times import write_time
@@ -48,19 +49,35 @@ suppressions_group.add_command(undo_suppressions)
     epilog="""\b
 Examples:
   mailverdict suppressions list --all --format json
-  mailverdict suppressions list --since 2h --rule no-such-mailbox""",
+  mailverdict suppressions list --since 2h --rule no-such-mailbox
+  MAILVERDICT_KEYS=mail.keys mailverdict suppressions list --recipient jo@example.com""",
 )
 @click.option("--all", "everything", is_flag=True, help="Those that have expired, were put aside or released, too.")
 @choice_options
+@recipient_options
 @now_option
 @store_option
 @format_option
-def list_suppressions(everything: bool, choice: Choice, now: datetime | None, store_url: str, form: str) -> None:
+def list_suppressions(  # noqa: PLR0917 - one argument an option
+    everything: bool,
+    choice: Choice,
+    recipient: Address | None,
+    veil: Veil | None,
+    now: datetime | None,
+    store_url: str,
+    form: str,
+) -> None:
     """Show the entries that bind now."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store:
-        entries = (each for each in choice.entries(store.suppressions(), at) if everything or each.active(at))
-        empty = "nothing is suppressed" if choice == Choice() else "nothing of that kind is suppressed"
+        if form == "text" and recipient is None:
+            tell_veiled(store)
+        names = names_of(store, recipient, veil)
+        chosen = choice.entries(store.suppressions() if names is None else entries_of(store, names), at)
+        entries = (each for each in chosen if everything or each.active(at))
+        empty = (
+            "nothing is suppressed" if choice == Choice() and names is None else "nothing of that kind is suppressed"
+        )
         show_entries(form, hinted(choice.rule, entries), empty=empty, at=at if everything else None)
 
 

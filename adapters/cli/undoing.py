@@ -9,6 +9,7 @@ import click
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
 from adapters.cli.listing import Choice, choice_options, is_attended, place, show, since, until
 from adapters.cli.rule_names import hint
+from adapters.cli.veiled import tell_veiled
 from policy import Store
 from policy.attempt import EARLIEST
 from policy.contract import write_suppression
@@ -45,6 +46,8 @@ def undo_suppressions(
     if not (dry_run or yes or is_attended()):
         raise click.UsageError("nobody can be asked here: `--dry-run` shows what would be released, `--yes` does it")
     with the_store(store_url, must_exist=True) as store:
+        if form == "text" and (dry_run or not yes):
+            tell_veiled(store, "`suppressions show ADDRESS --keys FILE` finds one, and `remove` releases it alone")
         meant = _undone(store, choice, at, keep=False) if dry_run or not yes else []
         if dry_run:
             show_entries(form, meant, empty=_NOTHING)

@@ -31,6 +31,7 @@ class Tls(Enum):
     """What protects the connection."""
 
     NONE = "none"
+    OPPORTUNISTIC = "opportunistic"  # where it is offered, to whoever answers; an envelope may say to leave it out
     STARTTLS = "starttls"  # demanded: nothing is sent in clear when it cannot be had
 
 
@@ -41,8 +42,8 @@ class SmtplibMailer:
     Args:
         host: name or address of the host that takes our mail; no MX look-up is made.
         port: 587 for submission, 25 for relaying.
-        tls: STARTTLS, or nothing.
-        tls_context: None: the system's trust store, host name checked.
+        tls: STARTTLS, demanded or as it is offered, or nothing.
+        tls_context: None: the system's trust store, host name checked; when opportunistic, nothing is checked.
         user, password: both or none. They are sent encrypted only, but for a loopback host.
         timeout: for the connection, each reply as a whole, and each 64 kB of the message.
         dot_timeout: for the reply to the final dot; giving up early makes duplicates (RFC 5321 4.5.3.2.6).
@@ -75,7 +76,7 @@ class SmtplibMailer:
             raise MailerSetup("`user` and `password` belong together: one of them is missing")
         if not (f"{self.user}{self.password}").isascii():
             raise MailerSetup("`user` and `password` must be ASCII for this mailer")
-        if self.user is not None and self.tls is Tls.NONE and not _is_loopback(self.host):
+        if self.user is not None and self.tls is not Tls.STARTTLS and not _is_loopback(self.host):
             raise MailerSetup(f"a password would go to `{self.host}` unencrypted; use `tls: starttls`")
 
     def deliver(self, envelope: Envelope) -> Transaction:
@@ -89,6 +90,15 @@ class SmtplibMailer:
             if not str(address).isprintable():
                 raise MailerSetup(f"address `{str(address)!r}` cannot be put on the wire")
         return _Delivery(mailer=self, envelope=envelope).run()
+
+
+def _context(*, checks: bool) -> ssl.SSLContext:
+    """Opportunistic TLS is against listeners: a certificate that proves nothing is better than none (RFC 7435)."""
+    context = ssl.create_default_context()
+    if not checks:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _is_host(value: str) -> bool:
@@ -183,12 +193,13 @@ class _Delivery:
         return self._unless_yes(self.talk.hello())
 
     def _encrypt(self) -> Ended | None:
-        if self.mailer.tls is Tls.NONE:
+        demanded = self.mailer.tls is Tls.STARTTLS
+        if self.mailer.tls is Tls.NONE or (self.envelope.in_clear and not demanded):
             return None
-        self.command = Command.STARTTLS
         if not self.talk.has_extn("starttls"):
-            return Command.STARTTLS, Failure.TLS_FAILED
-        reply = self.talk.start_tls(self.mailer.tls_context or ssl.create_default_context())
+            return (Command.STARTTLS, Failure.TLS_FAILED) if demanded else None
+        self.command = Command.STARTTLS
+        reply = self.talk.start_tls(self.mailer.tls_context or _context(checks=demanded))
         if reply.code != 220:
             return Command.STARTTLS, reply
         return self._unless_yes(reply) or self._hello()  # RFC 3207 4.2: ask again what is offered

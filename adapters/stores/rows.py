@@ -299,15 +299,13 @@ class _Wanted:
     def of(cls, attempts: Iterable[Key], keys: Iterable[HistoryKey]) -> "_Wanted":
         keys = list(keys)
         recipients = [each.recipient for each in keys if each.recipient is not None]
-        names = [(name,) for each in keys for name in each.names]
+        names = [name for each in keys for name in each.names]
         domains = [each.domain for each in keys if each.domain is not None]
         destinations = [target for each in keys for target in each.destinations]
         rows: dict[Table[Any], Iterable[Key]] = {
             LEDGER: attempts,
-            PROGRESS: [
-                (each.message, name) for each in keys if each.message is not None for name in each.names or ("",)
-            ],
-            SUCCESS: names,
+            PROGRESS: [place for each in keys for place in each.messages],
+            SUCCESS: [(each,) for each in names],
             SUPPRESSION: [(scope.value, target) for each in keys for scope, target in each.targets],
             SUSPENSION: [(each,) for each in destinations],
             THROTTLING: [(each,) for each in destinations],
@@ -317,7 +315,7 @@ class _Wanted:
             WATCH: [(watch,) for each in keys for watch in each.watches],
             FORWARD: [(each,) for each in recipients],
         }
-        return cls(rows, {STRIKES: recipients + domains, TRIGGERS: destinations})
+        return cls(rows, {STRIKES: names + domains, TRIGGERS: destinations})
 
 
 def _parts(keys: Iterable[_K], known: Container[_K]) -> Iterator[list[_K]]:

@@ -42,6 +42,8 @@ def read_attempt(document: object) -> Attempt:
         mistakes.append("one of `reply`, `failure` and `event` is needed")
     if len(outcomes) > 1:
         mistakes.append(f"`{outcomes[0]}` and `{outcomes[1]}` exclude each other")
+    if "event" in said and "recipient" not in said:
+        mistakes.append("`event` needs a `recipient`: it is that recipient's own word")
     values: dict[str, Any] = {}
     for key, (name, read) in KEYS.items():
         if key in said:
@@ -83,6 +85,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "deliver_by": attempt.deliver_by and write_time(attempt.deliver_by),
         "tls": attempt.tls and attempt.tls.value,
         "backup_mx": attempt.backup_mx or None,
+        "route": attempt.route,
         "attempt_id": attempt.attempt_id,
         "message_id": attempt.message_id,
     }
@@ -200,6 +203,7 @@ KEYS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "deliver_by": ("deliver_by", _time),
     "tls": ("tls", _named(Tls)),
     "backup_mx": ("backup_mx", _yes),
+    "route": ("route", _text),
     "attempt_id": ("attempt_id", _text),
     "message_id": ("message_id", _text),
 }

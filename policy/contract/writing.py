@@ -89,7 +89,11 @@ def _quoted_text(value: object) -> str:
     return quoted(str(value))
 
 
-_AS_TEXT: dict[type, _Writer] = dict.fromkeys((Address, EnhancedStatus, UntrustedPath), _quoted_text)
+_AS_TEXT: dict[type, _Writer] = {
+    Address: _quoted_text,
+    EnhancedStatus: _quoted_text,
+    UntrustedPath: _quoted_text,
+}
 _WRITERS = _Writers(
     {
         str: quoted,

@@ -10,7 +10,7 @@ from typing import Any
 
 from policy.attempt import Attempt, Command
 from policy.contract import ContractError, read_attempt
-from policy.decide import facts_of
+from policy.hearing import facts_of
 from policy.history import History
 from policy.rules.policy import Policy
 from policy.rules.rule import Example, Rule

@@ -139,7 +139,7 @@ class Policy:
         return self._keys(to, at, tuple(Reach))
 
     def _keys(self, to: Destination, at: Place, reaches: tuple[Reach, ...]) -> tuple[str, ...]:
-        routes = sorted({self.route(None, at), *self._routes}) if Reach.ROUTE in reaches else []
+        routes = sorted({self.route(None, at), *self.routes}) if Reach.ROUTE in reaches else []
         plain = (to.key(each, "") for each in reaches if each is not Reach.ROUTE)
         return tuple(dict.fromkeys((*plain, *(to.key(Reach.ROUTE, name) for name in routes))))
 
@@ -186,7 +186,8 @@ class Policy:
         return self._found(at, lambda block: block.suppression.get(strength))
 
     @property
-    def _routes(self) -> frozenset[str]:
+    def routes(self) -> frozenset[str]:
+        """The names of all routes, wherever they may be taken."""
         return frozenset(name for layer in self.layers for _, block in layer.blocks for name in block.routes)
 
     def _default(self, key: str, at: Place) -> str:

@@ -42,8 +42,10 @@ from policy.progress import progress_after
 from policy.reply import EnhancedStatus, Flaw, Reply
 from policy.rules.policy import Policy
 from policy.rules.rule import Despite, Rule
+from policy.testing.kept_laws import law_nobody_is_suppressed
 from policy.testing.named_codes import named_codes
 from policy.testing.quotes import OTHER_PATH, renamed, texts, without_quotes
+from policy.testing.spacing import most_apart
 
 Law = Callable[[Policy, Attempt, History, datetime, float], None]
 
@@ -131,7 +133,7 @@ def law_3_transient(policy: Policy, attempt: Attempt, history: History, now: dat
                 and strike.message != attempt.message
                 and start - terms.within <= strike.at <= start
             ]
-            assert _most_apart(sorted([*before, start]), terms.apart) >= terms.strikes
+            assert most_apart(sorted([*before, start]), terms.apart) >= terms.strikes
 
 
 def law_4_lawful_places(policy: Policy, attempt: Attempt, history: History, now: datetime, spread: float) -> None:
@@ -355,6 +357,7 @@ LAWS: tuple[Law, ...] = (
     law_17_safe_output,
     law_19_no_way_around,
     law_code_over_status,
+    law_nobody_is_suppressed,
 )
 
 
@@ -390,11 +393,3 @@ def _set_aside(policy: Policy, decision: Decision, attempt: Attempt) -> bool:
 
 def _says_set_aside(decision: Decision, law: Despite) -> bool:
     return any(each.kind is EvidenceKind.LAW and each.value == law.value for each in decision.evidence)
-
-
-def _most_apart(times: list[datetime], apart: timedelta) -> int:
-    """How many of the times, the last one among them, can be chosen that lie `apart` from each other."""
-    longest: list[int] = []
-    for number, time in enumerate(times):
-        longest.append(1 + max((longest[n] for n in range(number) if time - times[n] >= apart), default=0))
-    return longest[-1]

@@ -143,6 +143,13 @@ class MailerContract:
             assert (attempt.command, attempt.outcome) == (Command.DOT, parse_reply("250 2.0.0 queued as 17"))
             assert attempt.mx is not None
 
+    def test_who_is_to_be_written_to_in_clear_is_written_to_as_ever_where_there_is_no_tls(self) -> None:
+        envelope = Envelope(sender=SENDER, recipients=(recipient("jo"),), content=CONTENT, in_clear=True)
+        with self.opened(World()) as opened:
+            (attempt,) = fold(opened.mailer.deliver(envelope), at=WHEN, attempt_id="t1")
+            assert [each.recipients for each in opened.arrived] == [(str(recipient("jo")),)]
+        assert _is_delivered(attempt)
+
     @pytest.mark.parametrize(
         "said",
         [

@@ -49,7 +49,7 @@ _outcomes = st.one_of(
 )
 _commands = st.sampled_from([None, *Command, *[Command.RCPT] * 4, *[Command.DOT] * 2])
 _made = st.builds(
-    Attempt,
+    values.told,
     outcome=_outcomes,
     command=_commands,
     recipient=st.sampled_from([None, *RECIPIENTS, *RECIPIENTS]),
@@ -66,6 +66,7 @@ _made = st.builds(
     deliver_by=st.none() | st.timedeltas(-DAY, 6 * DAY).map(lambda left: NOW + left),
     tls=st.none() | st.sampled_from(Tls),
     backup_mx=st.booleans(),
+    route=st.sampled_from([None, None, "direct", "other"]),
     smtputf8=st.booleans(),
     message_id=st.sampled_from([None, "message-1", "message-2"]),
 )

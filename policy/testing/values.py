@@ -6,6 +6,7 @@ so that a test may add a schedule to them.
 
 import string
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -96,10 +97,16 @@ def outcomes() -> SearchStrategy[Outcome]:
     return st.one_of(replies(), st.sampled_from([*Failure, *Event]))
 
 
+def told(*, outcome: Outcome, recipient: Address | None, **said: Any) -> Attempt:
+    """An attempt; an event of nobody's is somebody's, since it must be."""
+    whose = Address("jo", "example.org") if isinstance(outcome, Event) else None
+    return Attempt(outcome=outcome, recipient=recipient or whose, **said)
+
+
 def attempts() -> SearchStrategy[Attempt]:
-    """Attempts in which anything may be not stated but the outcome."""
+    """Attempts in which anything may be not stated but the outcome, and the recipient of an event."""
     return st.builds(
-        Attempt,
+        told,
         outcome=outcomes(),
         command=st.none() | st.sampled_from(Command),
         recipient=st.none() | addresses(),
@@ -117,6 +124,7 @@ def attempts() -> SearchStrategy[Attempt]:
         deliver_by=st.none() | moments(),
         tls=st.none() | st.sampled_from(Tls),
         backup_mx=st.booleans(),
+        route=st.none() | names(),
         smtputf8=st.booleans(),
         attempt_id=st.none() | names(),
         message_id=st.none() | names(),

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.stores.memory import MemoryStore
-from policy import Action, Attempt, Command, Engine, Failure, Verdict, load_policy, parse_address, parse_reply
+from policy import Action, Attempt, Command, Engine, Event, Failure, Verdict, load_policy, parse_address, parse_reply
+from policy.decision import Strike, Suppress
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -70,3 +71,26 @@ def test_what_is_not_counted_as_an_attempt_waits_longer_each_time_if_its_schedul
         waits.append(due - at)
         at = due
     assert waits[-1] > 2 * waits[0]
+
+
+@pytest.mark.parametrize("event", Event)
+def test_an_event_without_a_recipient_is_no_attempt(event: Event) -> None:
+    with pytest.raises(ValueError, match=f"^event `{event.value}` needs a `recipient`"):
+        Attempt(outcome=event)
+
+
+@pytest.mark.parametrize("command", [Command.RCPT, Command.DOT, None])
+def test_a_bounce_of_nobody_knows_whom_is_kept_and_suppresses_nobody(engine: Engine, command: Command | None) -> None:
+    bounce = Attempt(outcome=parse_reply("550 5.1.1 no such user"), command=command, attempt_id="b", at=NOW)
+    decision = engine.observe(bounce, now=NOW)
+    assert (decision.action, decision.final, decision.suppress) == (Action.BOUNCE, True, False)
+    assert decision.evidence[-1].value == "hard-bounce became bounce"
+    assert [each.decision for each in engine.store.entries()] == [decision]
+    assert list(engine.store.suppressions()) == []
+
+
+def test_a_full_mailbox_of_nobody_knows_whom_is_no_strike(engine: Engine) -> None:
+    full = Attempt(outcome=parse_reply("452 4.2.2 mailbox full"), command=Command.RCPT, attempt_id="f", at=NOW)
+    decision = engine.observe(full, now=NOW)
+    assert decision.action is Action.RETRY
+    assert not [each for each in decision.effects if isinstance(each, Strike | Suppress)]

@@ -14,7 +14,7 @@ from adapters.stores import open_store
 from adapters.stores.memory import MemoryStore
 from policy.address import Address, parse_address
 from policy.attempt import Attempt, Command, Event
-from policy.decision import Alert, Decision, Delivered, NoteForward, Scope, Strength, Strike, Suppress, Trigger
+from policy.decision import Alert, Decision, Scope, Strength, Strike, Trigger
 from policy.engine import AttemptConflict, Engine
 from policy.history import Source
 from policy.planning import Verdict
@@ -22,6 +22,7 @@ from policy.redaction import redacted, without_addresses
 from policy.reply import Reply, parse_reply
 from policy.rules.source import load_policy
 from policy.testing import values
+from policy.testing.nameless import nameless
 from policy.testing.scenarios import NOW, RECIPIENTS, SENDERS, attempts
 from policy.testing.store_lines import suppression
 from policy.text import clean
@@ -156,24 +157,6 @@ def test_derived_ids_come_from_what_is_veiled(one: Attempt) -> None:
 # ---- decisions ------------------------------------------------------------------------------------------------------
 
 
-def _nameless(decision: Decision) -> Decision:
-    """What is decided, without forwards, quoted words, names, and the spread, which comes of them."""
-
-    def target(text: str) -> str:
-        local, at, rest = text.rpartition("@")
-        return f"{'somebody' if local else ''}{at}{rest}"
-
-    effects = tuple(
-        evolve(each, target=target(each.target)) if isinstance(each, Suppress | Strike | Delivered) else each
-        for each in decision.effects
-        if not isinstance(each, NoteForward)
-    )
-    texts = tuple(evolve(each, text=clean("")) if isinstance(each, Alert) else each for each in effects)
-    evidence = tuple(evolve(each, value=clean("")) for each in decision.evidence)
-    when = decision.retry_at and NOW
-    return evolve(decision, effects=texts, evidence=evidence, retry_at=when, remedy="")
-
-
 _several = st.lists(attempts(), max_size=8).map(
     lambda several: [
         evolve(each, at=NOW + place * HOUR, attempt_id=f"a{place}", sender=SENDERS[place % 3])
@@ -191,7 +174,7 @@ def test_decisions_with_a_veil_are_those_without_but_for_names(several: list[Att
     for one, other in zip(plain, hidden, strict=True):
         assert isinstance(one, Decision)
         assert isinstance(other, Decision)
-        assert _nameless(one) == _nameless(other)
+        assert nameless(one) == nameless(other)
     for each in RECIPIENTS:
         here, there = (of.plan(each, now=NOW + 720 * HOUR, message="message-1") for of in (clear, veiled))
         assert (here.recipient, here.verdict, here.route) == (there.recipient, there.verdict, there.route)

@@ -11,8 +11,9 @@ from itertools import combinations
 
 from attrs import evolve, frozen
 
-from policy.decide import decide, facts_of
+from policy.decide import decide
 from policy.diagnosis.category import EvidenceKind
+from policy.hearing import facts_of
 from policy.rules.examples import failing_examples
 from policy.rules.finding import Finding, Level
 from policy.rules.lint import lint, place_of

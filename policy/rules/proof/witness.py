@@ -154,7 +154,8 @@ class Witnesses:
         recipients = list(islice(self._domains(at.DOMAIN), 2))
         for outcome, command, provider in self._outcomes(" ".join(texts)):
             for recipient in recipients:
-                yield self._witness(outcome, command, provider, recipient, tuple(tags))
+                if recipient is not None or not isinstance(outcome, Event):  # an event names its recipient
+                    yield self._witness(outcome, command, provider, recipient, tuple(tags))
 
     def _outcomes(self, words: str) -> Iterator[tuple[Outcome, Command | None, str | None]]:
         """Outcomes with the command that they answer and the provider, the plausible ones first."""

@@ -85,15 +85,36 @@ def test_an_event_settles_no_message_and_reopens_none(tell: Any, document: Docum
         ({"event": "complain"}, "unknown event `complain`"),
         ({"event": "complaint", "reply": "250"}, "`event`"),
         ({"event": 1}, "`event` must be a string"),
+        ({"event": "complaint", "recipient": None}, "`event` needs a `recipient`"),
+        ({"event": "unsubscribe", "recipient": None}, "`event` needs a `recipient`"),
     ],
 )
 def test_what_is_no_event_is_told_and_the_rest_is_kept(
-    said: dict[str, Any], error: str, tell: Any, listed: Any
+    said: dict[str, Any], error: str, tell: Any, listed: Any, document: Document
 ) -> None:
     bad, good = tell(said, {"event": "complaint"}, status=1)
     assert error in bad["error"]
+    assert "action" not in bad
     assert good["suppress"]
-    assert len(listed()) == 1
+    assert len(listed()) == len(document("log", *STORE)) == 1
+
+
+def test_an_event_without_a_recipient_is_counted_as_a_bad_line_alone(run: Run, lines: Lines) -> None:
+    run("observe", "--batch", lines({"event": "complaint"}), *STORE, "--metrics", "mail.prom", status=1)
+    counted = Path("mail.prom").read_text()
+    assert 'mailverdict_refused_lines_total{observer="mail",why="bad"} 1.0' in counted
+    assert "mailverdict_decisions_total{" not in counted
+    assert "mailverdict_suppressions_made_total{" not in counted
+
+
+def test_a_bounce_without_a_recipient_suppresses_nobody_where_it_is_kept(run: Run, lines: Lines) -> None:
+    bounce = lines({"reply": "550 5.1.1 no such user", "command": "RCPT", "now": NOON[1]})
+    told = run("observe", "--batch", bounce, *STORE, "--metrics", "mail.prom")
+    answer = json.loads(told.stdout)
+    assert (answer["action"], answer["suppress"], answer["effects"]) == ("bounce", False, [])
+    assert "mailverdict_suppressions_made_total{" not in Path("mail.prom").read_text()
+    (asked,) = (json.loads(each) for each in run("decide", "--batch", bounce).stdout.splitlines())
+    assert (asked["action"], asked["suppress"]) == ("hard-bounce", True)  # a question about a reply keeps nothing
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])

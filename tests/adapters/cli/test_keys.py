@@ -1,6 +1,7 @@
 """`--keys`, `mailverdict keys` and `mailverdict erase`: nobody in clear, the same answers, and erased is gone."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ def test_a_bad_file_of_keys_is_told_in_one_line_without_its_secrets(
     path.chmod(mode)
     said = run("plan", "--to", JO, *STORE, "--keys", "bad.keys", status=2).stderr
     assert said.startswith(f"mailverdict: {told}")
+    assert said.count("bad.keys") == 1
     assert said.count("\n") == 1
     assert "AAAA" not in said
     assert not Path("mail.db").exists()
@@ -135,6 +137,113 @@ def test_keys_that_are_not_there_are_unavailable_and_a_new_key_is_new(document: 
     assert "cannot be read" in run("plan", "--to", JO, *STORE, "--keys", "none.keys", status=3).stderr
     assert document("keys", "new")["secret"] != document("keys", "new")["secret"]
     assert "bad-key" in run("keys", "new", "--id", "A.B", status=2).stderr
+
+
+def test_an_erasure_says_what_there_was_and_of_nobody_that_there_was_nothing(run: Run, lines: Lines) -> None:
+    run("observe", "--batch", lines({**GONE, "recipient": JO}), *STORE)
+    words = ("--suppressions", "keep", *STORE)
+    assert run("erase", "nobody@x.example", *words).stdout == "nobody@x.example: nothing is kept of it\n"
+    said = run("erase", JO, *words).stdout
+    assert said.startswith(
+        "jo.longname@x.example: erased\n  1 line of the ledger\n  1 message's progress\n  0 strikes\n"
+    )
+    assert "  1 suppression kept\n" in said
+    assert run("erase", JO, *words).stdout.startswith("jo.longname@x.example: nothing but what is kept on\n")
+
+
+LISTS = [
+    ("suppressions", "list"), ("suppressions", "export", "--format", "csv"), ("rescue", "--since", "9999d"),
+    ("suppressions", "undo", "--since", "9999d", "--dry-run"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("listing", LISTS, ids=" ".join)
+@pytest.mark.usefixtures("past")
+def test_a_list_of_veiled_names_says_so_in_one_line_of_standard_error(listing: tuple[str, ...], run: Run) -> None:
+    told = run(*listing, *STORE)
+    assert "veiled.k1." in told.stdout
+    assert told.stderr.startswith("mailverdict: recipients are shown by their veiled names; `")
+    assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("listing", LISTS, ids=" ".join)
+def test_a_list_of_addresses_in_clear_says_nothing_of_names(listing: tuple[str, ...], run: Run, lines: Lines) -> None:
+    run("observe", "--batch", lines({**GONE, "recipient": JO}), *STORE)
+    told = run(*listing, *STORE)
+    assert "jo.longname@x.example" in told.stdout.lower()
+    assert told.stderr == ""
+
+
+@pytest.mark.parametrize("listing", [("suppressions", "list"), ("suppressions", "export"), ("rescue",)], ids=" ".join)
+@pytest.mark.parametrize("again", [False, True], ids=["one key", "a newer key"])
+def test_a_list_finds_an_address_that_is_asked_for_under_every_name(
+    listing: tuple[str, ...], again: bool, run: Run, lines: Lines
+) -> None:
+    new_key(run, "k1")
+    told = ({**GONE, "recipient": each, "message_id": "m1"} for each in (JO, "ed.longname@x.example"))
+    run("observe", "--batch", lines(*told), *STORE, *KEYS)
+    if again:
+        new_key(run, "k2")
+
+    def found(address: str) -> int:
+        told = run(*listing, "--recipient", address, *STORE, *KEYS, "--format", "json")
+        assert told.stderr == ""
+        return len(re.findall(r'"(?:address|recipient)": ?"veiled\.k1\.', told.stdout))
+
+    assert [found(each) for each in (JO.lower(), JO, "no@x.example")] == [1, 1, 0]
+    assert "no-keys" in run(*listing, "--recipient", JO, *STORE, status=2).stderr
+
+
+def test_asking_a_list_with_keys_veils_nothing(run: Run, document: Document) -> None:
+    run("suppressions", "add", JO, *STORE)
+    new_key(run, "k1")
+    (entry,) = document("suppressions", "list", "--recipient", JO, *STORE, *KEYS)
+    assert entry["address"] == JO.lower()
+    assert document("plan", "--to", JO, *STORE)[0]["verdict"] == "suppressed"  # without keys, as before
+
+
+def test_whom_a_complaint_under_an_older_name_keeps_off_is_not_rescued(run: Run, lines: Lines) -> None:
+    new_key(run, "k1")
+    run("observe", "--batch", lines({"event": "complaint", "recipient": JO}), *STORE, *KEYS)
+    new_key(run, "k2")
+    run("observe", "--batch", lines({**GONE, "recipient": JO}), *STORE, *KEYS)
+    assert run("rescue", "--recipient", JO, *STORE, *KEYS, "--format", "json").stdout == ""
+
+
+def test_a_forward_from_before_the_keys_is_found_by_its_address(run: Run, lines: Lines, document: Document) -> None:
+    told = ({"reply": MOVED, "command": "RCPT", "recipient": each} for each in (JO, "ed@x.example"))
+    run("observe", "--batch", lines(*told), *STORE)
+    new_key(run, "k1")
+    assert len(document("forwards", "list", *STORE)) == 2
+    (note,) = document("forwards", "list", "--recipient", JO, *STORE, *KEYS)
+    assert note["address"] == JO.lower()
+    run("observe", "--batch", lines({**GONE, "recipient": JO}), *STORE, *KEYS)
+    assert "forwards are not noted where there are keys" in run("forwards", "list", *STORE).stderr
+
+
+MOVED = "251 User not local; will forward to <new.person@new.example>"
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "so_far"), [("RCPT", MOVED, "accepted so far; "), ("DOT", "250 ok", "delivered: ")]
+)
+def test_of_a_forward_that_keys_leave_out_nothing_says_that_it_is_noted(
+    command: str, reply: str, so_far: str, run: Run, lines: Lines, document: Document
+) -> None:
+    new_key(run, "k1")
+    told = {"recipient": JO, "message_id": "m1", "reply": reply, "command": command}
+    batch = lines(told if command == "RCPT" else told | {"rcpt_reply": MOVED})
+    answer = json.loads(run("observe", "--batch", batch, *STORE, *KEYS).stdout)
+    assert "note-forward" not in [each["effect"] for each in answer["effects"]]
+    (says,) = (each["says"] for each in answer["evidence"] if each["kind"] == "forward-path")
+    assert "not noted" in says
+    assert "waits for approval" not in json.dumps(answer)
+    story = " ".join(run("why", "m1", *STORE).stdout.split())
+    assert f"what {so_far}" in story
+    assert "the new address is not noted, for there are keys" in story
+    assert "names no usable address" not in story
+    assert "for a person to approve" not in story
+    assert document("forwards", "list", *STORE) == []
 
 
 def test_without_keys_it_must_be_said_what_becomes_of_suppressions(run: Run, lines: Lines, document: Document) -> None:

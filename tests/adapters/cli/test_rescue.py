@@ -95,4 +95,4 @@ def test_a_rescue_changes_nothing(rescued: Any, run: Run, document: Document) ->
 
 
 def test_who_is_to_be_rescued_must_be_said(run: Run) -> None:
-    assert "`--rule` or `--since`" in run("rescue", "--provider", "google", *STORE, status=2).stderr
+    assert "`--rule`, `--since` or `--recipient`" in run("rescue", "--provider", "google", *STORE, status=2).stderr

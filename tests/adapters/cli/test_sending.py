@@ -54,7 +54,7 @@ def asked(server: ScriptedServer) -> list[str]:
 
 def test_each_recipient_has_its_row_in_order_with_what_was_said_and_decided(world: ScriptedServer, send: Any) -> None:
     rows = send(world, *ALL)
-    assert [list(each) for each in rows] == [["recipient", "reply", "decision", "plan"]] * 4
+    assert [list(each) for each in rows] == [["recipient", "reply", "decision", "plan", "onward"]] * 4
     assert [(each["recipient"], each["decision"]["action"]) for each in rows] == [
         ("ann@x.example", "accept"),
         ("jo@x.example", "accept-and-note-forward"),

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from policy.attempt import Attempt, Command, Failure, Outcome
 from policy.contract import read_attempt
-from policy.decide import decide, facts_of
+from policy.decide import decide
 from policy.decision import Action, Decision
 from policy.diagnosis.category import Category, EvidenceKind, Fault
+from policy.hearing import facts_of
 from policy.history import History, Progress
 from policy.reply import parse_reply
 from policy.rules.finding import Finding, Level

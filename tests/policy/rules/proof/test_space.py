@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from policy.address import parse_address
 from policy.attempt import Attempt, Command, Failure
-from policy.decide import facts_of
 from policy.diagnosis.knowledge import shipped_knowledge
+from policy.hearing import facts_of
 from policy.history import History
 from policy.reply import Flaw, Reply, parse_reply
 from policy.rules.conditions import condition

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from policy.address import parse_address
 from policy.attempt import Attempt
-from policy.decide import decide, facts_of
+from policy.decide import decide
 from policy.decision import Strength
+from policy.hearing import facts_of
 from policy.rules.conditions import condition, none_of
 from policy.rules.domains import covers
 from policy.rules.layer import EVERYONE
