@@ -14,12 +14,13 @@ import click
 from attrs import frozen
 
 from adapters.cli.common import USAGE, fail
-from policy.address import parse_address, parse_domain
+from policy import Store
+from policy.address import parse_address, parse_bare_domain, parse_domain
 from policy.attempt import NAME_LIMIT
 from policy.contract.times import read_time
 from policy.decision import RuleRef
 from policy.history import Suppression, stream_of, stream_target
-from policy.text import clean
+from policy.text import TEXT_LIMIT, clean
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -78,12 +79,10 @@ class Choice:
     provider: str | None = None
     rule: str | None = None
 
-    def entries(self, suppressions: Iterable[Suppression], now: datetime) -> Iterator[Suppression]:
+    def entries(self, store: Store, now: datetime) -> Iterator[Suppression]:
         """Yield those that are meant."""
-        start = since(self.since, now)
-        for each in suppressions:
-            young = start is None or each.since >= start
-            if young and self.provider in (None, each.provider) and self.rule in (None, each.rule.id):
+        for each in store.suppressions(since=since(self.since, now)):
+            if self.provider in (None, each.provider) and self.rule in (None, each.rule.id):
                 yield each
 
 
@@ -122,6 +121,15 @@ def target_key(text: str) -> str:
         fail(USAGE, str(error))
 
 
+def new_target_key(text: str) -> str:
+    """Read what `target_key` does, to put it on the list: a bare word is a domain only when it has a dot."""
+    key = target_key(text)
+    try:
+        return key if "@" in key else parse_bare_domain(key)
+    except ValueError as error:
+        fail(USAGE, str(error))
+
+
 def show(
     form: str, documents: Iterable[object], columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]
 ) -> None:
@@ -146,13 +154,25 @@ def print_array(documents: Iterable[object]) -> None:
 
 
 def print_pages(columns: Sequence[str], rows: Iterable[Sequence["str | Text"]]) -> None:
-    """Print rows as tables of a page each; at least one, so that an empty list shows its columns."""
+    """Print rows as tables of a page each; at least one, so that an empty list shows its columns.
+
+    From the second page on they are plain columns: whoever reads so many is a program, and a table of ours takes
+    hundreds of times as long.
+    """
     from adapters.cli.show import table
 
     pages = batches(rows, _PAGE)
     table("", columns, next(pages, []))
     for page in pages:
-        table("", columns, page)
+        sys.stdout.writelines(_plain([columns, *page]))
+
+
+def _plain(rows: Iterable[Sequence["str | Text"]]) -> Iterator[str]:
+    texts = [[clean(str(cell), limit=TEXT_LIMIT) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        yield "  ".join(map(str.ljust, row, widths)).rstrip() + "\n"
+    yield "\n"
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

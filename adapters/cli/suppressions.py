@@ -12,6 +12,7 @@ from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.listing import (
     Choice,
     choice_options,
+    new_target_key,
     place,
     target_key,
     until,
@@ -58,7 +59,7 @@ def list_suppressions(everything: bool, choice: Choice, now: datetime | None, st
     """Show the entries that bind now."""
     at = clock(now)
     with the_store(store_url, must_exist=True) as store:
-        entries = choice.entries(store.suppressions(), at)
+        entries = choice.entries(store, at)
         show_entries(form, (each for each in entries if everything or each.active(at)))
 
 
@@ -167,7 +168,7 @@ def add_suppressions(  # noqa: PLR0917 - one argument an option
     form: str,
 ) -> None:
     """Suppress addresses or domains until a person releases them; no success and no `undo` does."""
-    at, keys = clock(now), [target_key(each) for each in targets]
+    at, keys = clock(now), [new_target_key(each) for each in targets]
     entries = [(key, (veil or UNVEILED).suppression(_by_hand(key, Source(source), note, at))) for key in keys]
     with the_store(store_url) as store:
         check_veil(store, veil, at)

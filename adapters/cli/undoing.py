@@ -1,7 +1,8 @@
 """`mailverdict suppressions undo`: what bounces have suppressed wrongly is released in bulk, after a look at it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain, islice
 
 import click
 
@@ -11,7 +12,9 @@ from policy import Store
 from policy.attempt import EARLIEST
 from policy.contract import write_suppression
 from policy.history import Suppression
+from policy.shelf import young_order
 
+GROUP = 5_000  # entries in one transaction
 _SHOWN = 50  # entries that a person reads before saying yes
 _COLUMNS = ("address", "source", "strength", "reason", "until (UTC)", "rule", "reply")
 
@@ -42,46 +45,57 @@ def undo_suppressions(
     if not (dry_run or yes or is_attended()):
         raise click.UsageError("nobody can be asked here: `--dry-run` shows what would be released, `--yes` does it")
     with the_store(store_url, must_exist=True) as store:
-        meant = _undone(store, choice, at, keep=False) if dry_run or not yes else []
+        undone = chain.from_iterable(_undone(store, choice, at, keep=False))
         if dry_run:
-            show_entries(form, meant)
+            show_entries(form, undone)
             return
-        if not yes and not _agreed(meant):
+        if not yes and not _agreed(undone):
             return
-        undone = _undone(store, choice, at, keep=True)
-    if form == "json":
-        show_entries(form, undone)
-    else:
-        click.echo(f"{len(undone)} released")
+        undone = chain.from_iterable(_undone(store, choice, at, keep=True))
+        if form == "json":
+            show_entries(form, undone)
+        else:
+            click.echo(f"{sum(1 for _ in undone)} released")
 
 
 class _OnlyAsked(Exception):
     """Ends a unit of which nothing is to be kept."""
 
 
-def _undone(store: Store, choice: Choice, at: datetime, *, keep: bool) -> list[Suppression]:
-    """Undo, and with `keep` for good: what is shown before is by the same rules what is done after."""
-    released: list[Suppression] = []
-    try:
-        with store.unit() as unit:
-            released = unit.undo(
-                since=since(choice.since, at) or EARLIEST, provider=choice.provider, rule=choice.rule, now=at
-            )
-            if not keep:
-                raise _OnlyAsked
-    except _OnlyAsked:
-        pass
-    return released
+def _undone(store: Store, choice: Choice, at: datetime, *, keep: bool) -> Iterator[list[Suppression]]:
+    """Undo a group at a time, each of them with `keep` for good: others who write wait for a group only.
+
+    What is shown before is by the same rules what is done after.
+    """
+    start, after = since(choice.since, at) or EARLIEST, None
+    while True:
+        group: list[Suppression] = []
+        try:
+            with store.unit() as unit:
+                group = unit.undo(
+                    since=start, provider=choice.provider, rule=choice.rule, now=at, after=after, count=GROUP
+                )
+                if not keep:
+                    raise _OnlyAsked
+        except _OnlyAsked:
+            pass
+        yield group
+        if len(group) < GROUP:
+            return
+        after = max(group, key=young_order)
 
 
-def _agreed(meant: list[Suppression]) -> bool:
-    if not meant:
+def _agreed(meant: Iterator[Suppression]) -> bool:
+    shown = list(islice(meant, _SHOWN))
+    if not shown:
         click.echo("nothing to release")
         return False
-    show_entries("text", meant[:_SHOWN])
-    if len(meant) > _SHOWN:
-        click.echo(f"... and {len(meant) - _SHOWN} more")
-    return click.confirm(f"Release {'these' if len(meant) > 1 else 'this'} {len(meant)}?", err=True)
+    show_entries("text", shown)
+    more = sum(1 for _ in meant)
+    if more:
+        click.echo(f"... and {more} more")
+    count = len(shown) + more
+    return click.confirm(f"Release {'these' if count > 1 else 'this'} {count}?", err=True)
 
 
 def show_entries(form: str, entries: Iterable[Suppression]) -> None:

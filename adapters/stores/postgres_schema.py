@@ -51,6 +51,10 @@ CREATE TABLE traffic (target text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE learned (domain text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 CREATE TABLE frozen (provider text COLLATE "C" PRIMARY KEY, value text NOT NULL);
 """,
+    # From here on an entry may have a short text, which older programs cannot read.
+    """
+COMMENT ON COLUMN suppression.value IS 'JSON, or a short text that begins with a letter';
+""",
 )
 
 _LOCKS = 0x6D766472  # "mvdr": our locks among those of all programs that use the database
