@@ -6,6 +6,7 @@ A-labels.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from attrs import field, frozen
@@ -26,9 +27,15 @@ _LITERAL = re.compile(r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,
 _LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
 _STRICT_LOCAL = re.compile(rf"{_DOT_STRING}|{_QUOTED_STRING}")
 _LENIENT_LOCAL = re.compile(rf"{_LENIENT_DOT_STRING}|{_QUOTED_STRING}")
+_LDH = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # RFC 5890 2.3.1; no name at the top is a number (RFC 3696 2)
+_NAMED = re.compile(rf"(?:{_LDH}\.)+(?![0-9]+\Z){_LDH}")
 # What nearly all addresses are: no quotes, no literal, no letter beyond ASCII; `plain_key` needs nothing else.
 _PLAIN = re.compile(
     rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,{LOCAL_PART_LIMIT}}}@(?=.{{1,{DOMAIN_LIMIT}}}\Z)(?:{_LABELS.pattern})"
+)
+# The same on lines of no more than `LOCAL_PART_LIMIT`, which keep all limits; no way to match a line but one.
+_PLAIN_LINES = re.compile(
+    r"(?:[a-z0-9!#$%&'*+/=?^_`{|}~.-]++@[a-z0-9_]++(?:-++[a-z0-9_]++)*+(?:\.[a-z0-9_]++(?:-++[a-z0-9_]++)*+)*+\n)*+"
 )
 _ASCII_UPPER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -91,6 +98,21 @@ def plain_key(text: str) -> str | None:
     return key if _PLAIN.fullmatch(key) else None
 
 
+def plain_keys(texts: Sequence[str]) -> Sequence[str] | None:
+    """Return `plain_key` of each, at a tenth of its time; None when that is None of one, or cannot be said so fast.
+
+    >>> plain_keys(["Jo@Example.ORG", "bo@example.org"])
+    ['jo@example.org', 'bo@example.org']
+    """
+    lines = "\n".join([*texts, ""])
+    if not lines.isascii() or max(map(len, texts), default=0) > LOCAL_PART_LIMIT:
+        return None
+    keys = lines.lower()
+    if keys.count("\n") != len(texts) or not _PLAIN_LINES.fullmatch(keys):
+        return None
+    return keys.split("\n")[:-1]
+
+
 def parse_domain(text: str) -> str:
     """Return `text` as lower-case A-labels without a trailing dot, or a literal such as `[192.0.2.1]`.
 
@@ -112,3 +134,36 @@ def parse_domain(text: str) -> str:
     if len(name) > DOMAIN_LIMIT or not _LABELS.fullmatch(name):
         raise ValueError(f"`{shown}` is not a domain")
     return name
+
+
+def parse_bare_domain(text: str) -> str:
+    """Return `parse_domain(text)` of a word that nothing but its form shows to be a domain: not every word is one.
+
+    It has a dot, labels of letters, digits and hyphens, and no number for a top-level domain; or it is a literal.
+
+    Raises:
+        ValueError: with one line that says what is wrong.
+
+    >>> parse_bare_domain("junk")
+    Traceback (most recent call last):
+    ValueError: `junk` is neither a mail address nor a domain with a dot
+    """
+    name = parse_domain(text)
+    if name.startswith("["):
+        return name
+    shown = clean(text, limit=80)
+    if "." not in name:
+        raise ValueError(f"`{shown}` is neither a mail address nor a domain with a dot")
+    if not _NAMED.fullmatch(name) or not all(map(_is_encoded, name.split("."))):
+        raise ValueError(f"`{shown}` is not a domain")
+    return name
+
+
+def _is_encoded(label: str) -> bool:
+    """Is it plain, or Punycode (RFC 3492) as its beginning says?"""
+    if not label.startswith("xn--"):
+        return True
+    try:
+        return not label.removeprefix("xn--").encode().decode("punycode").isascii()
+    except ValueError:
+        return False

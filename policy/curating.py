@@ -6,12 +6,16 @@ from datetime import datetime
 from attrs import evolve
 
 from policy.alike import Alike
+from policy.attempt import LATEST
 from policy.decision import Scope, Strength
 from policy.forward import ForwardState
 from policy.history import EntryState, Freeze, Source, Suppression
 from policy.shelf import Shelf
 
+_PAGE = 1000  # entries that are looked at together
 _STRENGTHS = (Strength.WEAK, Strength.STRONG, Strength.PERMANENT)  # weakest first
+# A success or `undo` releases what bounces say; what people say no list takes back.
+_FIRMNESS = {Source.BOUNCE: 0, Source.IMPORT: 1, Source.COMPLAINT: 2, Source.UNSUBSCRIBE: 2, Source.MANUAL: 2}
 
 
 def release(shelf: Shelf, target: str) -> int:
@@ -25,9 +29,9 @@ def release(shelf: Shelf, target: str) -> int:
 
 
 def put(shelf: Shelf, new: Suppression) -> bool:
-    """Keep an entry of a person's; False when one stands against it."""
+    """Keep an entry that a person or an import brings; False when one stands against it."""
     old = shelf.suppression(new.scope, new.target)
-    if old is not None and stays(old, new):
+    if old is not None and stands(old, new, new.since):
         return False
     shelf.put_suppression(new)
     return True
@@ -36,7 +40,7 @@ def put(shelf: Shelf, new: Suppression) -> bool:
 def put_all(
     shelf: Shelf, entries: Sequence[Alike], unless: Callable[[Suppression, Suppression], bool]
 ) -> Sequence[bool]:
-    """Put entries in order, as `put` does one by one, with one look-up and one writing for all of them."""
+    """Put entries in order unless an old one speaks against it, with one look-up and one writing for all of them."""
     if shelf.put_new(entries):
         return [True] * len(entries)
     held: dict[tuple[str, str], Suppression] = {}
@@ -49,28 +53,48 @@ def put_all(
         place = new.mould.scope, new.target
         newer = kept.get(place)
         old = held.get(place) if newer is None else newer.whole
-        stands = old is not None and (unless(old, whole := new.whole) or stays(old, whole))
-        if not stands:
+        puts = old is None or not unless(old, new.whole)
+        if puts:
             kept[place] = new
-        answers.append(not stands)
+        answers.append(puts)
     shelf.put_suppressions(kept.values())
     return answers
 
 
-def undo(shelf: Shelf, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
-    """Release what bounces have suppressed since then; return it as it was, by (since, target)."""
-    meant = [
-        each
-        for each in shelf.young_suppressions(since)
-        if each.source is Source.BOUNCE
-        and each.active(now)
-        and provider in (None, each.provider)
-        and rule in (None, each.rule.id)
-    ]
-    for each in meant:
-        shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
-        shelf.drop_strikes(each.target)
-    return sorted(meant, key=lambda each: (each.since, each.target, each.scope.value))
+def undo(
+    shelf: Shelf,
+    *,
+    since: datetime,
+    provider: str | None,
+    rule: str | None,
+    now: datetime,
+    after: Suppression | None = None,
+    count: int | None = None,
+) -> list[Suppression]:
+    """Release what bounces have suppressed since then; return it as it was, by (since, target).
+
+    Args:
+        after, count: of those behind an entry, by `young_order`, about so many; None: all.
+    """
+    undone: list[Suppression] = []
+    while count is None or len(undone) < count:
+        page = shelf.young_suppressions(since, after, _PAGE)
+        meant = [
+            each
+            for each in page
+            if each.source is Source.BOUNCE
+            and each.active(now)
+            and provider in (None, each.provider)
+            and rule in (None, each.rule.id)
+        ]
+        for each in meant:
+            shelf.put_suppression(evolve(each, state=EntryState.RELEASED))
+            shelf.drop_strikes(each.target)
+        undone += meant
+        if len(page) < _PAGE:
+            break
+        after = page[-1]
+    return sorted(undone, key=lambda each: (each.since, each.target, each.scope.value))
 
 
 def cancel(shelf: Shelf, target: str, now: datetime) -> bool:
@@ -110,8 +134,30 @@ def judge(shelf: Shelf, address: str, path: str, state: ForwardState) -> bool:
     return True
 
 
+def stands(old: Suppression, new: Suppression, now: datetime) -> bool:
+    """Does the old entry stand against one that a person or an import brings? A list never weakens what is there.
+
+    What a person or a recipient said for good stands as it is. Otherwise a person's entry replaces any other, and of
+    two the stronger one stays, of two as strong the one that lasts longer, then the one that more firmly says so; where
+    they are equal, nothing changes.
+    """
+    if not old.active(now):
+        return False
+    said = _FIRMNESS[old.source] == _FIRMNESS[Source.MANUAL]
+    if said and old.strength is Strength.PERMANENT and old.expires_at is None:
+        return True
+    if new.source is Source.MANUAL and old.source is not Source.MANUAL:
+        return False
+    return _weight(old) >= _weight(new)
+
+
+def _weight(entry: Suppression) -> tuple[int, bool, datetime, int]:
+    until = entry.expires_at
+    return _STRENGTHS.index(entry.strength), until is None, until or LATEST, _FIRMNESS[entry.source]
+
+
 def stays(old: Suppression, new: Suppression) -> bool:
-    """Does the old entry stand against the new one: still active, and stronger, or as strong and longer?
+    """Does the old entry stand against what an attempt says: still active, and stronger, or as strong and longer?
 
     What a person or a recipient said stands against what a bounce says.
     """

@@ -62,12 +62,22 @@ class Unit(Protocol):
     def put_all(
         self, entries: Sequence[Alike], *, unless: Callable[[Suppression, Suppression], bool]
     ) -> Sequence[bool]:
-        """Put entries in order, as `put` would one by one, but for a new one that `unless(old, new)` speaks against;
-        return for each what `put` would, False where `unless` spoke."""
+        """Put entries in order; return for each whether it was put, False where `unless(old, new)` spoke against it. An
+        old one is what the place held, or an earlier one of these."""
 
-    def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
+    def undo(
+        self,
+        *,
+        since: datetime,
+        provider: str | None,
+        rule: str | None,
+        now: datetime,
+        after: Suppression | None = None,
+        count: int | None = None,
+    ) -> list[Suppression]:
         """Release the active entries of bounces from `since` on, of one provider or rule where it is named; return
-        them as they were. Strikes of their targets are removed."""
+        them as they were. Strikes of their targets are removed. With a `count` about so many are released, those
+        behind `after`, by `policy.shelf.young_order`."""
 
     def cancel(self, target: str, now: datetime) -> bool:
         """End what holds mail to a destination back: suspension, recovery, throttling; False when there is none."""
@@ -121,8 +131,8 @@ class Store(Protocol):
     def unit(self) -> AbstractContextManager[Unit]:
         """Open a transaction: committed, durably, when the block ends; rolled back when it raises."""
 
-    def suppressions(self) -> Iterator[Suppression]:
-        """All entries, expired ones too, by (since, target)."""
+    def suppressions(self, *, since: datetime | None = None) -> Iterator[Suppression]:
+        """All entries from then on, expired ones too, by (since, target)."""
 
     def forwards(self) -> Iterator[ForwardNote]:
         """All notes, by (since, address)."""

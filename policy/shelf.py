@@ -71,8 +71,11 @@ class Shelf(Protocol):
     def streams_of(self, address: str) -> Sequence[Suppression]:
         """Return those of scope stream whose target begins with `address#`, by target."""
 
-    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        """Return at least those of bounces from `since` on, in any order."""
+    def young_suppressions(
+        self, since: datetime, after: Suppression | None = None, count: int | None = None
+    ) -> Sequence[Suppression]:
+        """Return at least those of bounces from `since` on, in any order; with a `count` so many behind `after`, by
+        `young_order`."""
 
     def suspension(self, target: str) -> Suspension | None: ...
 
@@ -105,6 +108,11 @@ class Shelf(Protocol):
     def forward(self, address: str) -> ForwardNote | None: ...
 
     def put_forward(self, note: ForwardNote) -> None: ...
+
+
+def young_order(entry: Suppression) -> tuple[datetime, str, str]:
+    """Return the key by which young entries are read page by page: the order of an index."""
+    return entry.since, entry.scope.value, entry.target
 
 
 def strike_order(strike: PastStrike) -> tuple[datetime, str, str, str]:

@@ -36,8 +36,17 @@ class ShelvedUnit(Shelf, Attic, Protocol):
     ) -> Sequence[bool]:
         return put_all(self, entries, unless)
 
-    def undo(self, *, since: datetime, provider: str | None, rule: str | None, now: datetime) -> list[Suppression]:
-        return undo(self, since=since, provider=provider, rule=rule, now=now)
+    def undo(
+        self,
+        *,
+        since: datetime,
+        provider: str | None,
+        rule: str | None,
+        now: datetime,
+        after: Suppression | None = None,
+        count: int | None = None,
+    ) -> list[Suppression]:
+        return undo(self, since=since, provider=provider, rule=rule, now=now, after=after, count=count)
 
     def cancel(self, target: str, now: datetime) -> bool:
         return cancel(self, target, now)

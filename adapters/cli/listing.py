@@ -7,19 +7,20 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from attrs import frozen
 
 from adapters.cli.common import USAGE, fail
-from policy.address import parse_address, parse_domain
+from policy import Store
+from policy.address import parse_address, parse_bare_domain, parse_domain
 from policy.attempt import NAME_LIMIT
 from policy.contract.times import read_time
 from policy.decision import RuleRef
 from policy.history import Suppression, stream_of, stream_target
-from policy.text import clean
+from policy.text import TEXT_LIMIT, clean
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -87,10 +88,14 @@ class Choice:
     provider: str | None = None
     rule: str | None = None
 
-    def entries(self, suppressions: Iterable[Suppression], now: datetime) -> Iterator[Suppression]:
-        """Yield those that are meant."""
+    def entries(self, store: Store, now: datetime) -> Iterator[Suppression]:
+        """Yield those of a store that are meant."""
+        return self.among(store.suppressions(since=since(self.since, now)), now)
+
+    def among(self, entries: Iterable[Suppression], now: datetime) -> Iterator[Suppression]:
+        """Yield those of some entries that are meant."""
         start = since(self.since, now)
-        for each in suppressions:
+        for each in entries:
             young = start is None or each.since >= start
             if young and self.provider in (None, each.provider) and self.rule in (None, each.rule.id):
                 yield each
@@ -131,6 +136,15 @@ def target_key(text: str) -> str:
         fail(USAGE, str(error))
 
 
+def new_target_key(text: str) -> str:
+    """Read what `target_key` does, to put it on the list: a bare word is a domain only when it has a dot."""
+    key = target_key(text)
+    try:
+        return key if "@" in key else parse_bare_domain(key)
+    except ValueError as error:
+        fail(USAGE, str(error))
+
+
 def show(
     form: str,
     documents: Iterable[object],
@@ -162,6 +176,9 @@ def print_pages(
 ) -> None:
     """Print rows as tables of a page each.
 
+    From the second page on they are plain columns: whoever reads so many is a program, and a table of ours takes
+    hundreds of times as long.
+
     Args:
         empty: the line in place of a table when there are none: bare columns look like a failure.
         whole: a column whose cells are to be copied, and so are not folded where there is room.
@@ -173,8 +190,17 @@ def print_pages(
     if first is None:
         click.echo(empty)
         return
-    for page in chain([first], pages):
-        table("", columns, page, whole=whole)
+    table("", columns, first, whole=whole)
+    for page in pages:
+        sys.stdout.writelines(_plain([columns, *page]))
+
+
+def _plain(rows: Iterable[Sequence["str | Text"]]) -> Iterator[str]:
+    texts = [[clean(str(cell), limit=TEXT_LIMIT) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        yield "  ".join(map(str.ljust, row, widths)).rstrip() + "\n"
+    yield "\n"
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,10 +1,12 @@
 """`mailverdict suppressions import` and `export`: lists of providers in, our own list in and out."""
 
+import gc
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -41,6 +43,7 @@ from policy.veil import Veil
 
 GROUP = 10_000  # entries in one transaction: others, who wait for its end, do not wait for long
 _TOLD = 100  # bad records that are told one by one
+_LONG = 1000  # characters of what is wrong with one
 
 
 @click.command(
@@ -75,11 +78,11 @@ def import_suppressions(file: str, of: str, now: datetime | None, store_url: str
         with open_lines(file) as stream, the_store(store_url) as store, import_bar(file, stream) as bar:
             count = Counter(dict.fromkeys(["kept", "stands", "over", "passed", "bad"], 0))
             check_veil(store, veil, at)
-            entries = _sorted_out(read_alike(stream, of=of, name=_name(file), now=at), count, bar)
+            entries = _sorted_out(read_alike(stream, of=of, name=_name(file), now=at), _name(file), count, bar)
             if veil is not None:
-                entries = (_veiled(each, veil) for each in entries)
-            with closing(by_target(entries)) as ordered:
-                keep(store, ordered, at, count, bar)
+                entries = ([_veiled(each, veil) for each in some] for some in entries)
+            with closing(by_target(entries)) as ordered, _seldom_collected():
+                keep(store, chain.from_iterable(ordered), at, count, bar)
     except OSError as error:
         fail(UNAVAILABLE, f"`{safe(file)}` cannot be read: {error.strerror or error}")
     _tell(count, form)
@@ -87,23 +90,33 @@ def import_suppressions(file: str, of: str, now: datetime | None, store_url: str
         sys.exit(FINDINGS)
 
 
-def _sorted_out(listed: Iterable[Alike | Listed], count: Counter[str], bar: Bar) -> Iterator[Alike]:
+def _sorted_out(
+    listed: Iterable[Sequence[Alike] | Listed], file: str, count: Counter[str], bar: Bar
+) -> Iterator[Sequence[Alike]]:
     """Yield the entries; count what else there is, and tell what is bad."""
-    read = 0
     for each in listed:
         if not isinstance(each, Listed):
-            read += 1
-            if not read % GROUP:
-                bar.read()
+            count["read"] += len(each)
+            bar.read()
             yield each
         elif each.error:
             count["bad"] += 1
             if count["bad"] <= _TOLD:
-                click.echo(f"mailverdict: line {each.line}: {safe(each.error)}", err=True)
+                click.echo(f"{safe(file)}:{each.line}: {each.code}: {safe(each.error, _LONG)}", err=True)
         else:
             count["passed"] += 1
             count[f"passed: {each.passed}"] += 1
-    count["read"] = read
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let Python look for cycles after 100,000 new entries, not after 700: there are none among them."""
+    before = gc.get_threshold()
+    gc.set_threshold(10 * GROUP, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _veiled(entry: Alike, veil: Veil) -> Alike:
@@ -173,7 +186,7 @@ def export_suppressions(  # noqa: PLR0917 - one argument an option
         if recipient is None:
             tell_veiled(store)
         names = names_of(store, recipient, veil)
-        found = choice.entries(store.suppressions() if names is None else entries_of(store, names), at)
+        found = choice.entries(store, at) if names is None else choice.among(entries_of(store, names), at)
         entries = (each for each in found if everything or each.active(at))
         if form == "json":
             from adapters.cli.show import print_json_lines

@@ -12,6 +12,7 @@ from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.listing import (
     Choice,
     choice_options,
+    new_target_key,
     place,
     target_key,
     until_when,
@@ -73,7 +74,7 @@ def list_suppressions(  # noqa: PLR0917 - one argument an option
         if form == "text" and recipient is None:
             tell_veiled(store)
         names = names_of(store, recipient, veil)
-        chosen = choice.entries(store.suppressions() if names is None else entries_of(store, names), at)
+        chosen = choice.entries(store, at) if names is None else choice.among(entries_of(store, names), at)
         entries = (each for each in chosen if everything or each.active(at))
         empty = (
             "nothing is suppressed" if choice == Choice() and names is None else "nothing of that kind is suppressed"
@@ -185,7 +186,7 @@ def add_suppressions(  # noqa: PLR0917 - one argument an option
     form: str,
 ) -> None:
     """Suppress addresses or domains until a person releases them; no success and no `undo` does."""
-    at, keys = clock(now), [target_key(each) for each in targets]
+    at, keys = clock(now), [new_target_key(each) for each in targets]
     entries = [(key, (veil or UNVEILED).suppression(_by_hand(key, Source(source), note, at))) for key in keys]
     with the_store(store_url) as store:
         check_veil(store, veil, at)

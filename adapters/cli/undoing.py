@@ -1,8 +1,9 @@
 """`mailverdict suppressions undo`: what bounces have suppressed wrongly is released in bulk, after a look at it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain, islice
 
 import click
 
@@ -14,7 +15,9 @@ from policy import Store
 from policy.attempt import EARLIEST
 from policy.contract import write_suppression
 from policy.history import EntryState, Suppression
+from policy.shelf import young_order
 
+GROUP = 5_000  # entries in one transaction
 _NOTHING = "nothing to release"
 _SHOWN = 50  # entries that a person reads before saying yes
 _COLUMNS = ("address", "source", "strength", "reason", "until (UTC)", "rule", "reply")
@@ -48,24 +51,39 @@ def undo_suppressions(
     with the_store(store_url, must_exist=True) as store:
         if form == "text" and (dry_run or not yes):
             tell_veiled(store, "`suppressions show ADDRESS --keys FILE` finds one, and `remove` releases it alone")
-        meant = _undone(store, choice, at, keep=False) if dry_run or not yes else []
+        count = 0
         if dry_run:
+            meant = _Counted(chain.from_iterable(_undone(store, choice, at, keep=False)))
             show_entries(form, meant, empty=_NOTHING)
-        elif yes or _agreed(meant):
-            meant = _undone(store, choice, at, keep=True)
+            count = meant.count
+        elif yes or _agreed(chain.from_iterable(_undone(store, choice, at, keep=False))):
+            undone = _Counted(chain.from_iterable(_undone(store, choice, at, keep=True)))
             if form == "json":
-                show_entries(form, meant, empty=_NOTHING)
+                show_entries(form, undone, empty=_NOTHING)
             else:
-                click.echo(f"{len(meant)} released")
-        if form == "text":
+                click.echo(f"{sum(1 for _ in undone)} released")
+            count = undone.count
+        if form == "text" and not count:
             _tell_set_aside(store, choice, at)
-    if choice.rule is not None and not meant:
+    if choice.rule is not None and not count:
         hint(choice.rule)
+
+
+class _Counted(Iterator[Suppression]):
+    """Entries that are counted while they go by."""
+
+    def __init__(self, entries: Iterator[Suppression]) -> None:
+        self.entries, self.count = entries, 0
+
+    def __next__(self) -> Suppression:
+        entry = next(self.entries)
+        self.count += 1
+        return entry
 
 
 def _tell_set_aside(store: Store, choice: Choice, at: datetime) -> None:
     """Say what of it the outage guard has put aside already: nothing to release need be no wrong question."""
-    aside = Counter(each.provider for each in choice.entries(store.suppressions(), at) if _is_set_aside(each, at))
+    aside = Counter(each.provider for each in choice.entries(store, at) if _is_set_aside(each, at))
     for provider, count in sorted(aside.items()):
         were, bind = ("was", "binds") if count == 1 else ("were", "bind")
         click.echo(f"{safe(provider)}: {count} {were} quarantined already by the outage guard, and {bind} nobody")
@@ -80,29 +98,40 @@ class _OnlyAsked(Exception):
     """Ends a unit of which nothing is to be kept."""
 
 
-def _undone(store: Store, choice: Choice, at: datetime, *, keep: bool) -> list[Suppression]:
-    """Undo, and with `keep` for good: what is shown before is by the same rules what is done after."""
-    released: list[Suppression] = []
-    try:
-        with store.unit() as unit:
-            released = unit.undo(
-                since=since(choice.since, at) or EARLIEST, provider=choice.provider, rule=choice.rule, now=at
-            )
-            if not keep:
-                raise _OnlyAsked
-    except _OnlyAsked:
-        pass
-    return released
+def _undone(store: Store, choice: Choice, at: datetime, *, keep: bool) -> Iterator[list[Suppression]]:
+    """Undo a group at a time, each of them with `keep` for good: others who write wait for a group only.
+
+    What is shown before is by the same rules what is done after.
+    """
+    start, after = since(choice.since, at) or EARLIEST, None
+    while True:
+        group: list[Suppression] = []
+        try:
+            with store.unit() as unit:
+                group = unit.undo(
+                    since=start, provider=choice.provider, rule=choice.rule, now=at, after=after, count=GROUP
+                )
+                if not keep:
+                    raise _OnlyAsked
+        except _OnlyAsked:
+            pass
+        yield group
+        if len(group) < GROUP:
+            return
+        after = max(group, key=young_order)
 
 
-def _agreed(meant: list[Suppression]) -> bool:
-    if not meant:
+def _agreed(meant: Iterator[Suppression]) -> bool:
+    shown = list(islice(meant, _SHOWN))
+    if not shown:
         click.echo(_NOTHING)
         return False
-    show_entries("text", meant[:_SHOWN], empty=_NOTHING)
-    if len(meant) > _SHOWN:
-        click.echo(f"... and {len(meant) - _SHOWN} more")
-    return click.confirm(f"Release {'these' if len(meant) > 1 else 'this'} {len(meant)}?", err=True)
+    show_entries("text", shown, empty=_NOTHING)
+    more = sum(1 for _ in meant)
+    if more:
+        click.echo(f"... and {more} more")
+    count = len(shown) + more
+    return click.confirm(f"Release {'these' if count > 1 else 'this'} {count}?", err=True)
 
 
 def show_entries(form: str, entries: Iterable[Suppression], *, empty: str, at: datetime | None = None) -> None:

@@ -10,7 +10,7 @@ their CSV files name the same fields.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 from attrs import evolve, frozen
 
 from adapters.logs.alike_rows import AlikeRows
-from adapters.logs.records import Record, Row, bare, guarded, rows_and_records
+from adapters.logs.csv_rows import Header, Record, Rows
+from adapters.logs.records import bare, guarded, pieces
 from policy.address import parse_address
 from policy.alike import Alike, alike
 from policy.attempt import moment
@@ -47,6 +48,7 @@ BY_HAND = Kind(Source.MANUAL, Strength.PERMANENT, Category.UNKNOWN)
 _BLOCK = "a block says nothing against an address"
 _FOR_NOW = "a failure for the time being says little against an address"
 _SOME_MAIL = "an unsubscribe from some mail is not one from all"
+_COLUMNS_TOLD = 20
 _UNSAID = "(none)"  # the word of fields that a record does not have
 
 
@@ -120,11 +122,16 @@ COLUMNS = (
 
 @frozen(kw_only=True)
 class Listed:
-    """What one record of a list comes to: an entry, an error, or why it is passed over; `line` is the record's."""
+    """What one record of a list comes to: an entry, an error with its code, or why it is passed over.
+
+    Args:
+        line: where the record begins, counted from 1.
+    """
 
     line: int
     suppression: Suppression | None = None
     error: str = ""
+    code: str = ""
     passed: str = ""
 
 
@@ -136,32 +143,93 @@ def read_list(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterato
         name: the file's, which the entries quote.
         now: the time of records that state none.
     """
-    for line, found in _read(stream, of=of, name=name, now=now):
-        yield found if isinstance(found, Listed) else Listed(line=line, suppression=found.whole)
+    for found in _read(stream, of=of, name=name, now=now):
+        if isinstance(found, Listed):
+            yield found
+        else:
+            line, entries = found
+            yield from (Listed(line=number, suppression=each.whole) for number, each in enumerate(entries, line))
 
 
-def read_alike(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[Alike | Listed]:
+def read_alike(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[Sequence[Alike] | Listed]:
     """Yield what `read_list` does, with entries as stores take millions of them; `Listed` is then no entry."""
-    return (found for _, found in _read(stream, of=of, name=name, now=now))
+    for found in _read(stream, of=of, name=name, now=now):
+        yield found if isinstance(found, Listed) else found[1]
 
 
-def _read(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[tuple[int, Alike | Listed]]:
+def _read(stream: BinaryIO, *, of: str, name: str, now: datetime) -> Iterator[tuple[int, Sequence[Alike]] | Listed]:
+    """Yield entries of lines that follow each other, with the first one's, and what is no entry."""
     table = TABLES.get(of)
-    rule = RuleRef(f"import-{of}", clean(name), 0)
-    rows = _short_way(table, now)
-    for each in rows_and_records(stream, inside=table.inside if table else ""):
-        row = each if isinstance(each, Row) else None
-        found = None if row is None else rows.entry(row)
-        if found is None:
-            record = each.record if isinstance(each, Row) else each
-            listed = _listed(table, record, rule, now)
-            if listed.suppression is None:
-                yield record.line, listed
-                continue
-            found = alike(listed.suppression)
-            if row is not None:
-                rows.learn(row, found)
-        yield each.line, found
+    reader = _Reader(table, RuleRef(f"import-{of}", clean(name), 0), now)
+    for each in pieces(stream, inside=table.inside if table else ""):
+        match each:
+            case Header():
+                yield from reader.under(each)
+                if reader.is_lost:
+                    return
+            case Rows():
+                entries = reader.short.entries(each)
+                yield from [(each.line, entries)] if entries is not None else reader.one_by_one(each)
+            case _:
+                yield reader.found(each)
+
+
+class _Reader:
+    """What the records of one list come to; of CSV in the short way where there is one."""
+
+    def __init__(self, table: Table | None, rule: RuleRef, now: datetime) -> None:
+        self._table, self._rule, self._now = table, rule, now
+        self._header = Header(0, ())
+        self.short = _short_way(table, now)
+        self.is_lost = False  # the columns are not known, so no row can be read
+
+    def under(self, header: Header) -> Iterator[tuple[int, Sequence[Alike]] | Listed]:
+        """Hear what the columns are; yield what is to be told of them."""
+        self._header = header
+        if self._table is None and len(header.names) == 1 and header.names != ("address",):
+            # A list without a header: one address a line, the first of them here.
+            self._header = Header(header.line, ("address",))
+            yield self.found(self._header.record(header.line, header.names))
+        error = _strange(self._table, self._header.names)
+        if error:
+            self.is_lost = True
+            yield Listed(line=header.line, error=error, code="unknown-columns")
+        self.short.under(self._header.names)
+
+    def one_by_one(self, rows: Rows) -> Iterator[tuple[int, Sequence[Alike]] | Listed]:
+        """Yield what each row comes to."""
+        for line, cells in enumerate(rows.cells, rows.line):
+            entry = self.short.entry(line, cells)
+            if entry is not None:
+                yield line, (entry,)
+            elif any(cells):
+                found = self.found(self._header.record(line, cells))
+                if not isinstance(found, Listed):
+                    self.short.learn(cells, found[1][0])
+                yield found
+
+    def found(self, record: Record) -> tuple[int, Sequence[Alike]] | Listed:
+        """Return what a record comes to in the long way."""
+        listed = _listed(self._table, record, self._rule, self._now)
+        return listed if listed.suppression is None else (record.line, (alike(listed.suppression),))
+
+
+def _strange(table: Table | None, names: Sequence[str]) -> str:
+    """Say what is wrong with the columns; empty when nothing is."""
+    if table is None:
+        fits = "address" in names and not set(names).difference(COLUMNS, ("",))
+        wanted = f"known are {_quoted(COLUMNS)}; if it is a provider's list, say `--from {'|'.join(TABLES)}`"
+    else:
+        needed = (
+            [table.address, *table.by[:1]] if _UNSAID not in table.kinds and "" not in table.kinds else [table.address]
+        )
+        fits = set(map(_plain, needed)) <= set(map(_plain, names))
+        wanted = f"needed are {_quoted(needed)}"
+    return "" if fits else f"the columns are {_quoted(names[:_COLUMNS_TOLD])}; {wanted}"
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"`{clean(each, limit=40)}`" for each in words)
 
 
 def _short_way(table: Table | None, now: datetime) -> AlikeRows:
@@ -178,16 +246,16 @@ def _short_way(table: Table | None, now: datetime) -> AlikeRows:
 
 def _listed(table: Table | None, record: Record, rule: RuleRef, now: datetime) -> Listed:
     if record.fields is None:
-        return Listed(line=record.line, error=record.error)
+        return Listed(line=record.line, error=record.error, code="bad-record")
     try:
         if table is not None:
             return _of_provider(table, record, evolve(rule, line=record.line), now)
         document = _document(record.fields) if record.from_csv else dict(record.fields)
         return Listed(line=record.line, suppression=read_suppression(document, now=now))
     except ContractError as error:
-        return Listed(line=record.line, error=str(error))
+        return Listed(line=record.line, error=str(error), code="bad-entry")
     except ValueError as error:
-        return Listed(line=record.line, error=clean(str(error), limit=400))
+        return Listed(line=record.line, error=clean(str(error), limit=400), code="bad-entry")
 
 
 def cells(suppression: Suppression) -> list[str]:

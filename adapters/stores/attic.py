@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import frozen
 
 from adapters.stores.cells import loaded, micros, moment
+from adapters.stores.kept_entries import ENTRY
+from adapters.stores.lists import listed_value
 from adapters.stores.tables import WATCH, Question
 from policy.contract.entry import dump
 from policy.diagnosis.category import Category
@@ -87,7 +89,11 @@ _TABLES: dict[type[Any], _Table] = {
         lambda row, _: PastTrigger(target=row[0], rule=row[1], attempt=row[2], at=moment(row[3]), nth=row[4]),
     ),
     Suppression: _Table(
-        "suppression", "scope, target", "value", lambda each: (each.scope.value, each.target), _whole(Suppression)
+        "suppression",
+        "scope, target",
+        ENTRY,
+        lambda each: (each.scope.value, each.target),
+        lambda row, name: listed_value(Suppression, row, name),
     ),
     Suspension: _Table("suspension", "target", "value", lambda each: (each.target,), _whole(Suspension)),
     Throttling: _Table("throttling", "target", "value", lambda each: (each.target,), _whole(Throttling)),

@@ -7,8 +7,6 @@ from typing import TypeVar
 
 from policy.contract.entry import load
 from policy.contract.mistake import ContractError
-from policy.contract.moulded import load_suppression
-from policy.history import Suppression
 from policy.ports import StoreUnavailable
 
 _T = TypeVar("_T")
@@ -24,7 +22,7 @@ def loaded(text: str, kind: type[_T], name: str) -> _T:
         StoreUnavailable: when it is damaged, or of a version that knows more; `name` is the store's.
     """
     with readable(name):
-        return load(text, kind) if kind is not Suppression else load_suppression(text)  # type: ignore[return-value]
+        return load(text, kind)
 
 
 @contextmanager

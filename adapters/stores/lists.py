@@ -2,9 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, TypeVar, Unpack
 
-from adapters.stores.cells import micros
+from adapters.stores.cells import loaded, micros, readable
+from adapters.stores.kept_entries import ENTRY, entry_of
 from policy.guard import Watch
 from policy.history import Entry, ForwardNote, Freeze, Suppression, Suspension, Throttling
 from policy.ledger import Asked, Cut
@@ -13,7 +15,7 @@ _T = TypeVar("_T")
 
 # What the lists of a store read, in their order.
 LISTS: dict[type[Any], str] = {
-    Suppression: "SELECT value FROM suppression ORDER BY since, target, scope",
+    Suppression: f"SELECT {ENTRY} FROM suppression ORDER BY since, target, scope",  # noqa: S608 - our names
     Suspension: "SELECT value FROM suspension ORDER BY since, target",
     Freeze: "SELECT value FROM frozen ORDER BY provider",
     Throttling: "SELECT value FROM throttling ORDER BY since, target",
@@ -21,6 +23,19 @@ LISTS: dict[type[Any], str] = {
     ForwardNote: "SELECT value FROM forward ORDER BY since, address",
     Entry: "SELECT value FROM ledger ORDER BY at, attempt_id, recipient",
 }
+
+
+def listed_value(kind: type[_T], row: tuple[Any, ...], name: str) -> _T:
+    """Return what a row that was listed holds.
+
+    Raises:
+        StoreUnavailable: when it is damaged; `name` is the store's.
+    """
+    if kind is not Suppression:
+        return loaded(row[0], kind, name)
+    with readable(name):
+        found: Any = entry_of(row)
+    return found  # type: ignore[no-any-return]
 
 
 def lines_of(cut: Cut) -> tuple[str, list[str | int]]:
@@ -52,9 +67,11 @@ class RowLists:
     def listed(self, kind: type[_T], query: str = "", *values: str | int) -> Iterator[_T]:
         """Read what the query finds of a kind, in a snapshot; without one, what `LISTS` has."""
 
-    def suppressions(self) -> Iterator[Suppression]:
-        """All entries, expired ones too, by (since, target)."""
-        return self.listed(Suppression)
+    def suppressions(self, *, since: datetime | None = None) -> Iterator[Suppression]:
+        """All entries from then on, expired ones too, by (since, target)."""
+        if since is None:
+            return self.listed(Suppression)
+        return self.listed(Suppression, LISTS[Suppression].replace(" ORDER", " WHERE since >= ? ORDER"), micros(since))
 
     def suspensions(self) -> Iterator[Suspension]:
         """All of them, past ones too, by (since, target)."""

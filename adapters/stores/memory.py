@@ -35,7 +35,7 @@ from policy.history import (
 from policy.ledger import Asked, Cut
 from policy.ports import StoreUnavailable, Unit
 from policy.retention import Line, Old
-from policy.shelf import strike_order, trigger_order
+from policy.shelf import strike_order, trigger_order, young_order
 from policy.shelved import ShelvedUnit
 from policy.throttle import Traffic
 
@@ -98,9 +98,9 @@ class MemoryStore:
                 self._open = False
                 unit.end()
 
-    def suppressions(self) -> Iterator[Suppression]:
-        """All entries, expired ones too, by (since, target)."""
-        kept = self._snapshot(self._tables.suppressions)
+    def suppressions(self, *, since: datetime | None = None) -> Iterator[Suppression]:
+        """All entries from then on, expired ones too, by (since, target)."""
+        kept = (each for each in self._snapshot(self._tables.suppressions) if since is None or each.since >= since)
         return iter(sorted(kept, key=lambda each: (each.since, each.target, each.scope.value)))
 
     def suspensions(self) -> Iterator[Suspension]:
@@ -222,8 +222,14 @@ class _MemoryUnit(ShelvedUnit):
         meant = (each for each in kept if each.target.startswith(f"{address}#"))
         return sorted(meant, key=lambda each: each.target)
 
-    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
-        return [each for each in self._tables.suppressions.values() if each is not None and each.since >= since]
+    def young_suppressions(
+        self, since: datetime, after: Suppression | None = None, count: int | None = None
+    ) -> Sequence[Suppression]:
+        young = (each for each in self._tables.suppressions.values() if each is not None and each.since >= since)
+        if count is None:
+            return list(young)
+        behind = (each for each in young if after is None or young_order(each) > young_order(after))
+        return heapq.nsmallest(count, behind, key=young_order)
 
     def suspension(self, target: str) -> Suspension | None:
         return self._tables.suspensions.get(target)

@@ -21,10 +21,9 @@ from typing import TypeVar
 
 import psycopg
 
-from adapters.stores.cells import loaded
 from adapters.stores.facts import BackupRefused, StoreFacts, row_facts
 from adapters.stores.forks import LetsGo, lets_go
-from adapters.stores.lists import LISTS, RowLists
+from adapters.stores.lists import LISTS, RowLists, listed_value
 from adapters.stores.postgres_link import Link, Silent, fault, parse_place
 from adapters.stores.postgres_schema import MIGRATIONS, absent, found, known, lock, prepare, size, tables
 from adapters.stores.postgres_unit import PostgresUnit
@@ -142,8 +141,8 @@ class PostgresStore(RowLists, LetsGo):
             link.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._settings()}".encode())
             with link.cursor("listed") as cursor:  # on the server: a ledger does not fit into memory
                 cursor.itersize = _FETCHED
-                for (text,) in cursor.execute((query or LISTS[kind]).replace("?", "%s").encode(), values):
-                    yield loaded(text, kind, self._place.name)
+                for row in cursor.execute((query or LISTS[kind]).replace("?", "%s").encode(), values):
+                    yield listed_value(kind, row, self._place.name)
 
     def schema(self) -> int:
         """Return the version of the schema that is there, and leave it so; 0 where there is none yet."""

@@ -55,6 +55,10 @@ CREATE TABLE frozen (provider text COLLATE "C" PRIMARY KEY, value text NOT NULL)
     """
 ALTER TABLE past_trigger ADD COLUMN nth bigint NOT NULL DEFAULT 0;
 """,
+    # From here on an entry may have a short text, which older programs cannot read.
+    """
+COMMENT ON COLUMN suppression.value IS 'JSON, or a short text that begins with a letter';
+""",
 )
 
 _LOCKS = 0x6D766472  # "mvdr": our locks among those of all programs that use the database

@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 class PostgresUnit(RowUnit):
     """The unit of a link on which a transaction has begun; `faults` makes StoreUnavailable of psycopg's errors."""
 
+    young = f"{RowUnit.young} AND substr(value, 1, 1) = '{{' AND strpos(value, '\"source\":') = 0"
+
     def __init__(self, link: Link, name: str, faults: Callable[[], AbstractContextManager[None]]) -> None:
         super().__init__(name)
         self._link = link

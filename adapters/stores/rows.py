@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from adapters.stores.attic import RowAttic
-from adapters.stores.cells import loaded, micros, readable
+from adapters.stores.cells import micros, readable
+from adapters.stores.kept_entries import ENTRY, entry_of, rows_of
 from adapters.stores.tables import (
     FORWARD,
     FROZEN,
@@ -31,10 +32,10 @@ from adapters.stores.tables import (
     Pile,
     Question,
     Table,
-    rows_of,
 )
 from policy.alike import Alike
 from policy.contract.entry import dump
+from policy.contract.mistake import ContractError
 from policy.decision import Scope
 from policy.guard import Watch
 from policy.history import (
@@ -69,7 +70,7 @@ class RowUnit(RowAttic, ShelvedUnit):
         self._newest: dict[Pile[Any], dict[str, list[Any]]] = {each: {} for each in PILES}
         self._changes = 0
 
-    young = "SELECT value FROM suppression WHERE since >= ?"  # what bounces made since then is among it
+    young = f"SELECT {ENTRY} FROM suppression WHERE since >= ?"  # noqa: S608 - with all that bounces made since
 
     @abstractmethod
     def answers(self, questions: Sequence[Question]) -> list[list[Any]]:
@@ -144,7 +145,7 @@ class RowUnit(RowAttic, ShelvedUnit):
         self.settle()
         questions = [SUPPRESSION.found([(scope.value, each) for each in part]) for part in _parts(targets, ())]
         rows = (row for lines in self.answers(questions) for row in lines)
-        return {target: self._read(SUPPRESSION.read, text) for _, target, text in rows}
+        return {row[1]: self._read(entry_of, row) for row in rows}
 
     def put_suppressions(self, entries: Iterable[Alike]) -> None:
         self.settle()
@@ -153,15 +154,25 @@ class RowUnit(RowAttic, ShelvedUnit):
 
     def streams_of(self, address: str) -> Sequence[Suppression]:
         self.settle()
-        query = "SELECT value FROM suppression WHERE scope = ? AND target > ? AND target < ? ORDER BY target"
+        query = f"SELECT {ENTRY} FROM suppression WHERE scope = ? AND target > ? AND target < ? ORDER BY target"  # noqa: S608
         ends = f"{address}#", f"{address}$"  # the sign after `#`
         (found,) = self.answers([(query, (Scope.STREAM.value, *ends))])
-        return [loaded(text, Suppression, self.name) for (text,) in found]
+        return [self._read(entry_of, row) for row in found]
 
-    def young_suppressions(self, since: datetime) -> Iterable[Suppression]:
+    def young_suppressions(
+        self, since: datetime, after: Suppression | None = None, count: int | None = None
+    ) -> Sequence[Suppression]:
         self.settle()
-        (found,) = self.answers([(self.young, (micros(since),))])
-        return [loaded(text, Suppression, self.name) for (text,) in found]
+        query: str = self.young
+        values: list[str | int] = [micros(since)]
+        if after is not None:
+            query += " AND (since, scope, target) > (?, ?, ?)"
+            values += [micros(after.since), after.scope.value, after.target]
+        if count is not None:
+            query += " ORDER BY since, scope, target LIMIT ?"
+            values.append(count)
+        (found,) = self.answers([(query, values)])
+        return [self._read(entry_of, row) for row in found]
 
     def suspension(self, target: str) -> Suspension | None:
         return self._value(SUSPENSION, target)
@@ -229,7 +240,8 @@ class RowUnit(RowAttic, ShelvedUnit):
         known = self._known[table]
         if key not in known:
             self._make_room()
-            self._learn({table: [key]}, {})
+            (rows,) = self.answers([table.found((key,))])
+            known[key] = self._read(table.read, rows[0]) if rows else None
         found: _T | None = known[key]
         return found
 
@@ -250,7 +262,7 @@ class RowUnit(RowAttic, ShelvedUnit):
         for (table, keys), lines in zip(keyed, found[: len(keyed)], strict=True):
             known = self._known[table]
             known.update(dict.fromkeys(keys))
-            known.update((tuple(key), self._read(table.read, value)) for *key, value in lines)
+            known.update((row[: len(table.keys)], self._read(table.read, row)) for row in lines)
         for pile, targets in piled:
             self._newest[pile].update((each, []) for each in targets)
         having = zip(piled, found[len(keyed) :], strict=True)
@@ -284,8 +296,11 @@ class RowUnit(RowAttic, ShelvedUnit):
             self.forget_all()
 
     def _read(self, read: Callable[..., _T], *columns: object) -> _T:
-        with readable(self.name):
+        try:
             return read(*columns)
+        except ContractError:  # to enter the block each time would cost more than the rest
+            with readable(self.name):
+                raise
 
 
 @frozen

@@ -16,26 +16,28 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.stores.cells import loaded
 from adapters.stores.facts import StoreFacts, row_facts
 from adapters.stores.forks import LetsGo, lets_go
-from adapters.stores.lists import LISTS, RowLists
+from adapters.stores.kept_entries import ENTRY, rows_of
+from adapters.stores.lists import LISTS, RowLists, listed_value
 from adapters.stores.rows import KEYED, RowUnit
 from adapters.stores.sqlite_schema import MIGRATIONS, SCHEMA_VERSION
-from adapters.stores.tables import SUPPRESSION, Key, Question, Table, rows_of
+from adapters.stores.tables import SUPPRESSION, Key, Question, Table
 from policy.alike import Alike
 from policy.ports import StoreUnavailable, Unit
 
 _T = TypeVar("_T")
 
 PATIENCE = timedelta(seconds=10)  # how long a unit waits for another's lock
-_CACHE = 16_384  # kB; a group of an import fits in, and is written once
+_CACHE = 32_768  # kB: the inner pages of ten million entries, or a group of an import, which is then written once
 APPLICATION_ID = 0x6D766472  # "mvdr", in the file's header: no other program's database is written to
 
-_NEW_SUPPRESSION = "INSERT INTO suppression (scope, target, since, value) VALUES (?, ?, ?, ?)"
+_TOGETHER = 128  # rows in one statement: half of the time that as many statements take
 _DOUBT = ": whether the last unit is kept is not known"
 
 _FAULTS = {
@@ -122,8 +124,8 @@ class SqliteStore(RowLists, LetsGo):
 
     def listed(self, kind: type[_T], query: str = "", *values: str | int) -> Iterator[_T]:
         with self._faults(), closing(self._connection()) as connection:
-            for (text,) in connection.execute(query or LISTS[kind], values):
-                yield loaded(text, kind, self._name)
+            for row in connection.execute(query or LISTS[kind], values):
+                yield listed_value(kind, row, self._name)
 
     def schema(self) -> int:
         """Return the version of the schema that the file has, and leave it so; 0 where there is none yet."""
@@ -260,12 +262,18 @@ class SqliteStore(RowLists, LetsGo):
         return None
 
 
+@lru_cache
+def _new_entries(count: int) -> str:
+    return f"INSERT INTO suppression ({ENTRY}) VALUES {', '.join(['(?, ?, ?, ?)'] * count)}"  # noqa: S608 - our names
+
+
 class _SqliteUnit(RowUnit):
     """A unit over the writing connection; rows of keyed tables are written together, at its end."""
 
-    # What equals its default is left out of a kept value, and a bounce is the default of a source; an unescaped quote
-    # makes it the key and no words. With another condition than its index has, SQLite would read the whole table.
-    young = """SELECT value FROM suppression WHERE since >= ? AND instr(value, '"source":') = 0"""
+    # What equals its default is left out of JSON, and a bounce is the default of a source; an unescaped quote makes it
+    # the key and no words. A short text is never a bounce's. With another condition than its index has, SQLite would
+    # read the whole table.
+    young = f"""{RowUnit.young} AND value >= '{{' AND instr(value, '"source":') = 0"""
 
     def __init__(
         self, connection: sqlite3.Connection, faults: Callable[[], AbstractContextManager[None]], name: str
@@ -292,8 +300,11 @@ class _SqliteUnit(RowUnit):
 
     def answers(self, questions: Sequence[Question]) -> list[list[Any]]:
         self.check()
-        with self._failing():
+        try:
             return [self._connection.execute(query, values).fetchall() for query, values in questions]
+        except sqlite3.Error:  # to enter the block each time would cost as much as a look-up
+            with self._failing():
+                raise
 
     def write(self, statement: str, *values: str | int) -> None:
         self.check()
@@ -309,16 +320,18 @@ class _SqliteUnit(RowUnit):
         self.settle()
         with self._failing():
             self._connection.execute("SAVEPOINT put_new")
-            put = self._all_put(rows_of(entries))
+            put = self._all_put(entries)
             if not put:
                 self._connection.execute("ROLLBACK TO put_new")
             self._connection.execute("RELEASE put_new")
         self.forget(SUPPRESSION)
         return put
 
-    def _all_put(self, rows: Iterable[Sequence[str | int]]) -> bool:
+    def _all_put(self, entries: Sequence[Alike]) -> bool:
+        rows = rows_of(entries)
         try:
-            self._connection.executemany(_NEW_SUPPRESSION, rows)
+            while values := list(chain.from_iterable(islice(rows, _TOGETHER))):
+                self._connection.execute(_new_entries(len(values) // 4), values)
         except sqlite3.IntegrityError:  # a key is taken
             return False
         return True

@@ -57,5 +57,11 @@ CREATE INDEX suppression_of_bounces ON suppression (since) WHERE instr(value, '"
     """
 ALTER TABLE past_trigger ADD COLUMN nth INTEGER NOT NULL DEFAULT 0;
 """,
+    # From here on an entry may have a short text, which begins with a letter and is never a bounce's: a tenth of the
+    # JSON, which made a look-up among ten millions read twice as many pages.
+    """
+DROP INDEX suppression_of_bounces;
+CREATE INDEX suppression_of_bounces ON suppression (since) WHERE value >= '{' AND instr(value, '"source":') = 0;
+""",
 )
 SCHEMA_VERSION = len(MIGRATIONS)

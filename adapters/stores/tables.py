@@ -3,7 +3,7 @@
 SQL of all databases here; places of values are written `?`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -11,9 +11,8 @@ from typing import Any, Generic, TypeVar
 from attrs import field, frozen
 
 from adapters.stores.cells import micros, moment
-from policy.alike import Alike
+from adapters.stores.kept_entries import entry_of, row_of
 from policy.contract.entry import dump, load
-from policy.contract.moulded import dumps, load_suppression
 from policy.diagnosis.category import Category
 from policy.guard import Watch
 from policy.history import (
@@ -44,7 +43,8 @@ class Table(Generic[_T]):
     Args:
         keys: the columns of its primary key; columns: the others, the last of them holds the value.
         row: the columns of a value after those of its key.
-        read: the value, from its column.
+        read: the value, from the columns of its key and `cells`.
+        cells: what is read besides the key; when empty, the last column.
     """
 
     name: str
@@ -52,7 +52,15 @@ class Table(Generic[_T]):
     columns: tuple[str, ...]
     row: Callable[[_T], tuple[str | int, ...]] = field(repr=False)
     read: Callable[[Any], _T] = field(repr=False)
+    cells: tuple[str, ...] = ()
     put: str = field(init=False, repr=False)
+    one: str = field(init=False, repr=False)  # the query for the row of one key
+
+    @one.default
+    def _one(self) -> str:
+        columns = ", ".join((*self.keys, *(self.cells or self.columns[-1:])))
+        ours = " AND ".join(f"{each} = ?" for each in self.keys)
+        return f"SELECT {columns} FROM {self.name} WHERE {ours}"  # noqa: S608 - our names
 
     @put.default
     def _upsert(self) -> str:
@@ -63,18 +71,17 @@ class Table(Generic[_T]):
         return f"{start} ON CONFLICT ({', '.join(self.keys)}) DO UPDATE SET {news}"
 
     def found(self, keys: Sequence[Key]) -> Question:
-        """The question for the rows of these keys: (the key's columns, the value's); `_rounded` says for how many."""
+        """The question for the rows of these keys: (the key's columns, `cells`); `_rounded` says for how many."""
+        if len(keys) == 1:
+            return self.one, keys[0]
         room = _rounded(len(keys))
         values = [part for key in keys for part in key] + [*keys[-1]] * (room - len(keys))
-        return _found(self.name, self.keys, self.columns[-1], room), values
+        return _found(self.name, self.keys, self.cells or self.columns[-1:], room), values
 
 
 @lru_cache(maxsize=256)
-def _found(table: str, keys: tuple[str, ...], column: str, room: int) -> str:
-    columns = ", ".join((*keys, column))
-    if room == 1:
-        ours = " AND ".join(f"{each} = ?" for each in keys)
-        return f"SELECT {columns} FROM {table} WHERE {ours}"  # noqa: S608 - our names
+def _found(table: str, keys: tuple[str, ...], cells: tuple[str, ...], room: int) -> str:
+    columns = ", ".join((*keys, *cells))
     one = f"({', '.join('?' * len(keys))})"
     ours = " AND ".join(f"{each} = column{place}" for place, each in enumerate(keys, 1))
     # A join in this order: SQLite scans the whole table for `(a, b) IN (VALUES ...)`.
@@ -123,7 +130,7 @@ def _rounded(count: int) -> int:
 
 
 def _valued(name: str, keys: tuple[str, ...], kind: type[_T]) -> Table[_T]:
-    return Table(name, keys, ("value",), lambda value: (dump(value),), lambda text: load(text, kind))
+    return Table(name, keys, ("value",), lambda value: (dump(value),), _loading(kind))
 
 
 def _since(name: str, keys: tuple[str, ...], kind: type[_T]) -> Table[_T]:
@@ -133,8 +140,12 @@ def _since(name: str, keys: tuple[str, ...], kind: type[_T]) -> Table[_T]:
         keys,
         ("since", "value"),
         lambda value: (micros(value.since), dump(value)),  # type: ignore[attr-defined]
-        lambda text: load(text, kind),
+        _loading(kind),
     )
+
+
+def _loading(kind: type[_T]) -> Callable[[Any], _T]:
+    return lambda row: load(row[-1], kind)
 
 
 LEDGER: Table[Entry] = Table(
@@ -142,16 +153,17 @@ LEDGER: Table[Entry] = Table(
     ("attempt_id", "recipient"),
     ("at", "domain", "message", "value"),
     lambda entry: (micros(entry.at), entry.recipient.rpartition("@")[2], entry.progress.message, dump(entry)),
-    lambda text: load(text, Entry),
+    _loading(Entry),
 )
 PROGRESS = _valued("progress", ("message", "recipient"), Progress)
-SUCCESS: Table[datetime] = Table("success", ("target",), ("at",), lambda at: (micros(at),), moment)
+SUCCESS: Table[datetime] = Table("success", ("target",), ("at",), lambda at: (micros(at),), lambda row: moment(row[-1]))
 SUPPRESSION: Table[Suppression] = Table(
     "suppression",
     ("scope", "target"),
     ("since", "value"),
-    lambda entry: (micros(entry.since), dump(entry)),
-    load_suppression,
+    row_of,
+    entry_of,
+    ("since", "value"),
 )
 SUSPENSION = _since("suspension", ("target",), Suspension)
 THROTTLING = _since("throttling", ("target",), Throttling)
@@ -175,12 +187,3 @@ def _trigger(target: str, rule: str, attempt: str, nth: int, at: int) -> PastTri
 _REASONS = {dump(each): each for each in Category}  # a look-up reads up to 64 of them
 STRIKES = Pile("strike", ("message", "reason", "at"), 2, STRIKES_KEPT, _strike)
 TRIGGERS = Pile("past_trigger", ("rule", "attempt", "nth", "at"), 2, TRIGGERS_KEPT, _trigger)
-
-
-def rows_of(entries: Iterable[Alike]) -> Iterator[tuple[str, str, int, str]]:
-    """What the table keeps of entries of a list: scope, target, time, value."""
-    last, at = None, 0
-    for (target, since, _, mould), text in dumps(entries):
-        if since is not last:
-            last, at = since, micros(since)
-        yield mould.scope, target, at, text

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
 
-from policy.address import parse_address, parse_domain
+from policy.address import parse_address, parse_bare_domain, parse_domain
 from policy.attempt import name
 from policy.contract.mistake import ContractError, unknown
 from policy.contract.times import read_time
@@ -27,7 +27,8 @@ _RULE_KEYS = ("id", "file", "line", "edited")
 def read_suppression(document: object, *, now: datetime) -> Suppression:
     """Return the entry that a plain dict describes.
 
-    All but `address` may be absent: the entry is then one of an import, permanent, from `now` on.
+    All but `address` may be absent: the entry is then one of an import, permanent, from `now` on. A word without `@` is
+    a domain when it has a dot; one without is a domain only where `scope` says so.
 
     Args:
         now: the time of an entry that says none.
@@ -53,7 +54,7 @@ def read_suppression(document: object, *, now: datetime) -> Suppression:
     usual = Scope.STREAM if stream_of(named) else Scope.ADDRESS if "@" in named else Scope.DOMAIN
     scope = read("scope", _word(Scope), usual)
     fields = {
-        "target": read("address", _target(scope), ""),
+        "target": read("address", _target(scope, parse_domain if "scope" in given else parse_bare_domain), ""),
         "scope": scope,
         "strength": read("strength", _word(Strength), Strength.PERMANENT),
         "reason": read("reason", _word(Category), Category.UNKNOWN),
@@ -90,7 +91,7 @@ def _word(kind: type[_T]) -> Callable[[str, Any], _T]:
     return read
 
 
-def _target(scope: Scope) -> Callable[[str, Any], str]:
+def _target(scope: Scope, read_domain: Callable[[str], str]) -> Callable[[str, Any], str]:
     def read(key: str, value: object) -> str:
         if not isinstance(value, str):
             raise ValueError(f"`{key}` must be a string")
@@ -101,7 +102,7 @@ def _target(scope: Scope) -> Callable[[str, Any], str]:
                 if found is None or stream is None:
                     raise ValueError("write the address and the stream, `jo@example.org#news`")
                 return stream_target(found[0].key, stream)
-            return parse_address(value).key if scope is Scope.ADDRESS else parse_domain(value)
+            return parse_address(value).key if scope is Scope.ADDRESS else read_domain(value)
         except ValueError as error:
             raise ValueError(f"`{key}`: {error}") from None
 

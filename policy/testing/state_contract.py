@@ -18,6 +18,7 @@ from policy.history import TRIGGERS_KEPT, Entry, EntryState, ForwardNote, Freeze
 from policy.intake import take, take_all
 from policy.ports import Store
 from policy.reply import parse_reply
+from policy.shelf import young_order
 from policy.testing.store_lines import (
     DOMAIN,
     HOUR,
@@ -35,6 +36,7 @@ from policy.testing.store_lines import (
     suppress,
     suppression,
 )
+from policy.testing.store_model import sureness
 from policy.text import clean
 from policy.throttle import Rate, Traffic, counted
 
@@ -68,6 +70,62 @@ class StateContract:
             with store.unit() as unit:
                 at_once.append(take_all(unit, [alike(each) for each in group], now))
         assert (at_once, list(self.reopen(store).suppressions())) == (one_by_one, expected)
+
+    @given(entries=st.lists(brought(), min_size=1, max_size=5))
+    @settings(
+        deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
+    def test_no_list_weakens_what_is_there_and_the_surer_of_two_stays(
+        self, make_store: Callable[[], Store], entries: list[Suppression]
+    ) -> None:
+        now = START + 24 * HOUR
+        store = make_store()
+        for new in (
+            attrs.evolve(each, target=JO, scope=Scope.ADDRESS) if n else each for n, each in enumerate(entries)
+        ):
+            place = new.scope, new.target
+            before = {(each.scope, each.target): each for each in store.suppressions() if each.active(now)}
+            with store.unit() as unit:
+                take(unit, new, now)
+            after = {(each.scope, each.target): each for each in store.suppressions() if each.active(now)}
+            assert {**before, place: after.get(place)} == {**after, place: after.get(place)}
+            if not new.active(now):
+                assert before == after
+                continue
+            kept, old = after[place], before.get(place, new)
+            for_good = old.strength is Strength.PERMANENT and old.expires_at is None
+            said = for_good and old.source not in (Source.BOUNCE, Source.IMPORT)
+            assert kept in (old, new)
+            assert said or sureness(kept) >= sureness(new)
+            assert new.source is Source.MANUAL or sureness(kept) >= sureness(old)
+            assert not said or kept == old
+
+    @given(entries=st.lists(brought(), max_size=8), count=st.integers(1, 3), hours=st.integers(0, 24))
+    @settings(
+        deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
+    def test_an_undo_in_groups_is_the_whole_undo_and_lists_may_begin_at_a_time(
+        self, make_store: Callable[[], Store], entries: list[Suppression], count: int, hours: int
+    ) -> None:
+        now, since = START + 24 * HOUR, START + hours * HOUR
+        bounces = [
+            attrs.evolve(each, source=Source.BOUNCE, target=f"{n}{each.target}") for n, each in enumerate(entries)
+        ]
+        store = make_store()
+        with store.unit() as unit:
+            for each in bounces:
+                unit.put(each)
+        young = [each for each in store.suppressions() if each.since >= since]
+        assert list(self.reopen(store).suppressions(since=since)) == young
+        after, groups = None, list[list[Suppression]]()
+        while not groups or groups[-1]:
+            with store.unit() as unit:
+                group = unit.undo(since=since, provider=None, rule=None, now=now, after=after, count=count)
+            groups.append(group)
+            after = max(group, key=young_order, default=after)
+        undone = [each for group in groups for each in group]
+        assert sorted(undone, key=young_order) == sorted((e for e in young if e.active(now)), key=young_order)
+        assert not any(each.active(now) for each in store.suppressions(since=since))
 
     # -- forwards and suspensions ---------------------------------------------------------------------------------
 

@@ -134,8 +134,7 @@ class StoreModel:
                     kept = evolve(kept, state=EntryState.QUARANTINED)
             if isinstance(effect, Suppress) and (effect.scope, effect.target) == (scope, target):
                 sure = _RANK[effect.strength], effect.until or _NEVER
-                old = (0, _NEVER) if kept is None else (_RANK[kept.strength], kept.expires_at or _NEVER)
-                if kept is None or not kept.active(entry.at) or sure >= old:
+                if kept is None or not kept.active(entry.at) or sure >= sureness(kept):
                     kept = Suppression(
                         target=target,
                         scope=scope,
@@ -219,6 +218,11 @@ class StoreModel:
                     since=entry.at,
                 )
         return kept
+
+
+def sureness(entry: Suppression) -> tuple[int, datetime]:
+    """Return how strong an entry is, and among those as strong how long it lasts."""
+    return _RANK[entry.strength], entry.expires_at or _NEVER
 
 
 def _age(strike: PastStrike) -> tuple[datetime, str, str, str]:

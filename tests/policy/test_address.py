@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.address import Address, parse_address, parse_domain, plain_key
+from policy.address import (
+    LOCAL_PART_LIMIT,
+    Address,
+    parse_address,
+    parse_bare_domain,
+    parse_domain,
+    plain_key,
+    plain_keys,
+)
 from policy.testing import replies, values
 
 
@@ -143,3 +151,41 @@ def test_usual_addresses_have_the_short_way(text: str) -> None:
 )
 def test_all_else_goes_the_long_way(text: str) -> None:
     assert plain_key(text) is None
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(),
+            st.sampled_from(
+                ["-a@b", "a@b-", "a@b--c.d", "a" * 65 + "@x.example", "a@" + "b" * 64 + ".example", "a@_.x", "a\\n@b"]
+            ),
+            values.addresses().map(str),
+        ),
+        max_size=4,
+    )
+)
+def test_keys_of_many_are_those_of_each(told: list[str]) -> None:
+    found = plain_keys(told)
+    assert found is None or list(found) == [plain_key(each) for each in told]
+    assert found is not None or any(plain_key(each) is None or len(each) > LOCAL_PART_LIMIT for each in told)
+
+
+@given(values.domains())
+def test_a_bare_domain_is_a_domain_with_a_dot_and_a_name_at_the_top(name: str) -> None:
+    try:
+        found = parse_bare_domain(name)
+    except ValueError:
+        top = name.rpartition(".")[2]
+        assert "." not in name or top.isdecimal() or "xn--" in name
+    else:
+        assert found == parse_domain(name)
+        assert "." in found or ":" in found
+
+
+@pytest.mark.parametrize(
+    "word", ["junk", "=evil", "a@b.example", "10.5", "_x.example", "a..b", "", ".", "xn--\u00e9.example", "xn--a-.b"]
+)
+def test_not_every_word_is_a_domain(word: str) -> None:
+    with pytest.raises(ValueError, match="domain"):
+        parse_bare_domain(word)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.stores.memory import MemoryStore
-from policy.decision import Strength
+from policy.decision import Scope, Strength
 from policy.history import EntryState, Source, Suppression
-from policy.intake import Intake, present, take
+from policy.intake import Intake, take
 from policy.ports import Store
 from policy.testing.store_lines import DOMAIN, HOUR, JO, START, commit, entry, suppress, suppression
 
@@ -91,12 +91,26 @@ def test_what_was_released_can_be_taken_again() -> None:
     assert taken(store, mine) == [Intake.KEPT]
 
 
-def test_an_entry_takes_the_place_of_a_bounce_and_domains_are_looked_up_as_domains() -> None:
+def test_an_entry_takes_the_place_of_a_bounce_of_its_scope_only() -> None:
     store = MemoryStore()
-    commit(store, entry("a", suppress(target=JO)))
+    commit(store, entry("a", suppress(target=JO), suppress(target=DOMAIN, scope=Scope.DOMAIN)))
     assert taken(store, suppression(source=Source.MANUAL)) == [Intake.KEPT]
+    assert {each.target: each.source for each in store.suppressions()} == {JO: Source.MANUAL, DOMAIN: Source.BOUNCE}
+
+
+def test_what_has_expired_stands_against_nothing_even_where_a_list_is_older() -> None:
+    store = MemoryStore()
+    past = evolve(suppression(source=Source.IMPORT), since=START, expires_at=START + HOUR)
     with store.unit() as unit:
-        found = present(unit, suppression(source=Source.MANUAL).scope, JO)
-        assert found is not None
-        assert found.source is Source.MANUAL
-        assert present(unit, found.scope, DOMAIN) is None
+        unit.put(past)
+    weak = evolve(past, strength=Strength.WEAK, expires_at=NOW + HOUR)
+    assert taken(store, weak) == [Intake.KEPT]
+    assert list(store.suppressions()) == [weak]
+
+
+def test_a_weak_entry_of_a_list_leaves_a_strong_one_of_a_bounce() -> None:
+    store = MemoryStore()
+    commit(store, entry("a", suppress(until=NOW + HOUR)))
+    weak = evolve(suppression(source=Source.IMPORT), strength=Strength.WEAK)
+    assert taken(store, weak) == [Intake.STANDS]
+    assert taken(store, evolve(weak, strength=Strength.STRONG)) == [Intake.KEPT]

@@ -144,7 +144,7 @@ def test_a_line_with_an_address_and_a_stream_is_an_entry_of_that_stream(
 
 def test_a_stream_without_a_name_is_no_entry(run: Run, lines: Lines, listed: Any) -> None:
     told = run("suppressions", "import", lines({"address": "jo@x.example#"}, {"address": NEWS}), *STORE, status=1)
-    assert "line 1: `address`: write the address and the stream" in told.stderr
+    assert ":1: bad-entry: `address`: write the address and the stream" in told.stderr
     assert [each["address"] for each in listed()] == [NEWS]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from adapters.cli import listing
 from adapters.cli.app import cli
 
 Run = Callable[..., Result]
@@ -81,6 +82,14 @@ def test_a_policy_refusal_suppresses_nobody(document: Document) -> None:
 def test_text_shows_the_same_rows(words: tuple[str, ...], row: str, run: Run) -> None:
     shown = run(*words, *STORE, *(("--now", "2026-01-02T00:00:00Z") if words[0] == "suppressions" else ())).stdout
     assert row in shown
+
+
+def test_pages_after_the_first_show_every_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run("log", *STORE).stdout.split()
+    monkeypatch.setattr(listing, "_PAGE", 2)
+    paged = run("log", *STORE).stdout
+    assert [each for each in whole if each not in paged.split()] == []
+    assert [paged.count(each) for each in REPLIES if "forward" not in REPLIES[each]] == [1] * 4
 
 
 @pytest.mark.parametrize("words", LISTS)

@@ -1,6 +1,7 @@
 """Entries come by target, and those of one target as they came, however many pieces they are sorted in."""
 
 from datetime import timedelta
+from itertools import chain
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,4 +28,5 @@ def test_sorting_in_pieces_is_one_stable_sort(
     monkeypatch.setattr(sorted_entries, "IN_MEMORY", piece)
     monkeypatch.setattr(sorted_entries, "_BLOCK", block)
     entries = [Alike(key, START + timedelta(seconds=n), n, mould) for n, (key, mould) in enumerate(told)]
-    assert list(by_target(entries)) == sorted(entries, key=lambda each: each.target)
+    some = [entries[start : start + piece] for start in range(0, len(entries), piece)]
+    assert list(chain.from_iterable(by_target(some))) == sorted(entries, key=lambda each: each.target)

@@ -1,15 +1,18 @@
 """Records out of files: the same in every form, told with their lines, and never more in memory than a piece."""
 
+import csv
 import io
 import json
 import tracemalloc
+from itertools import accumulate
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.logs.records import RECORD_LIMIT, Record, bare, guarded, records
+from adapters.logs.csv_rows import RECORD_LIMIT, Record, Rows, rows
+from adapters.logs.records import bare, guarded, records
 
 OBJECTS = [{"a": "x", "b": 1}, {"a": 'y]}"\n,'}, {"a": "é", "tags": ["*"], "rule": {"id": "r"}}]
 
@@ -99,8 +102,30 @@ def test_the_line_after_an_overlong_one_is_read() -> None:
     assert [each.fields for each in read(f"a\n{long}\n2\n")] == [None, {"a": "2"}]
 
 
-def test_a_lone_column_without_a_name_is_of_addresses() -> None:
-    assert fields("jo@x.example\n\nbo@x.example\n") == [{"address": "jo@x.example"}, {"address": "bo@x.example"}]
+@pytest.mark.parametrize("start", ["", "x" * 65_530 + ",\n", '"two\nlines",\n', '"un"quoted,\n'])
+def test_a_quoted_local_part_is_taken_as_it_stands_and_as_csv_has_it(start: str) -> None:
+    rows = '"q u"@x.example,1\r\n"a,b\\"c"@x.example,2\n"""q u""@x.example",3\n5,"q u"@x.example\n"plain",""\n"",6\n'
+    assert fields(f"a,b\n{start}{rows}")[bool(start) :] == [
+        {"a": '"q u"@x.example', "b": "1"},
+        {"a": '"a,b\\"c"@x.example', "b": "2"},
+        {"a": '"q u"@x.example', "b": "3"},
+        {"a": "5", "b": '"q u"@x.example'},
+        {"a": "plain"},
+        {"b": "6"},
+    ]
+
+
+@given(st.lists(st.lists(st.text('ab,"@\n '), min_size=2, max_size=2).filter(any), max_size=6), st.integers(1, 40))
+def test_what_a_writer_of_csv_wrote_comes_back_whatever_the_chunks(cells: list[list[str]], size: int) -> None:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([["x", "y"], *cells])
+    text = file.getvalue()
+    found = list(rows(text[at : at + size] for at in range(0, len(text), size)))
+    assert [row for each in found if isinstance(each, Rows) for row in each.cells if any(row)] == cells
+    assert all(not isinstance(each, Record) for each in found)
+    lines = list(accumulate([2, *(1 + "".join(each).count("\n") for each in cells)]))
+    numbers = [n for each in found if isinstance(each, Rows) for n, row in enumerate(each.cells, each.line) if any(row)]
+    assert numbers == lines[: len(cells)]
 
 
 def test_empty_cells_are_not_stated() -> None:

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.logs.alike_rows import AlikeRows
+from adapters.logs.records import bare, guarded
 from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_list
+from policy.address import Address
 from policy.contract import write_suppression
 from policy.decision import Scope, Strength
 from policy.history import EntryState, Source, Suppression
@@ -217,6 +219,26 @@ def test_our_own_list_comes_back_from_csv_and_json(suppressions: list[Suppressio
     assert entries("\n".join(json.dumps(write_suppression(each)) for each in suppressions), OURS) == suppressions
 
 
+@given(st.lists(values.addresses(), max_size=6), st.sampled_from(["json", "csv", "lines"]))
+def test_any_addresses_come_back_from_each_form(addresses: list[Address], form: str) -> None:
+    keys = [each.key for each in addresses]
+    file = io.StringIO()
+    if form == "csv":
+        csv.writer(file).writerows([["address"], *([guarded(each)] for each in keys)])
+    elif form == "json":
+        file.write("\n".join(json.dumps({"address": each}) for each in keys))
+    else:
+        keys = [each for each in keys if bare(each) == each]  # `'=a@x.example` is a cell that a guard stands before
+        file.write("\n".join(keys))
+    assert [each.target for each in entries(file.getvalue(), OURS)] == keys
+
+
+def test_a_list_without_a_header_is_of_addresses_and_domains() -> None:
+    for first in ("jo@x.example", "y.example", "address"):
+        found = [each.target for each in entries(f"{first}\n\n bo@x.example \nx.example\n", OURS)]
+        assert found == [first, "bo@x.example", "x.example"][first == "address" :]
+
+
 NAMES = ["EmailAddress", "email", "address", "Reason", "created", "created_at", "tags", "rule", "code"]
 
 
@@ -274,6 +296,7 @@ def test_the_short_way_with_rows_gives_what_the_long_way_does(data: st.DataObjec
     short = read(file.getvalue(), of)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(AlikeRows, "entry", lambda *_: None)
+        patched.setattr(AlikeRows, "entries", lambda *_: None)
         assert read(file.getvalue(), of) == short
 
 
