@@ -143,7 +143,7 @@ class Recovered:
 
 @frozen(kw_only=True)
 class Trigger:
-    """Remember something that suspends a destination, or alerts, when it comes too often: the `count`th of `needed`.
+    """Remember something that suspends a destination, or alerts, when it comes too often: the `count`th, `needed` are.
 
     Args:
         rule: whose decisions are counted; with ` told` behind it: that its alert was raised.

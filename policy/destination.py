@@ -102,7 +102,7 @@ def in_words(key: str) -> str:
     identity, _, rest = key.partition(mark)
     who = {"-": "mail without a sender's domain", "*": "mail"}.get(identity, f"mail from {identity}")
     if mark == "#":
-        return f"{who}, {'no stream' if rest == '-' else f'stream {rest}'}"
+        return f"{who} without a stream" if rest == "-" else f"{who}, stream {rest}"
     if mark == "/":
         return f"{who}, campaign {rest}"
     return f"{who} to {rest.removeprefix('=')}"

@@ -58,15 +58,16 @@ def _alert(heard: Hearing, route: str) -> Iterator[Effect]:
     terms, outcome, recipient = heard.rule.then.alert, heard.attempt.outcome, heard.attempt.recipient
     if terms is None or heard.facts.age < terms.age:
         return
-    tells, trigger = terms.after is None, None
+    often, trigger = None if terms.after is not None else "", None
     if recipient is not None:
         to = _destination(heard, recipient)
-        tells, trigger = alerted(heard.rule, terms, to, route, heard.history, heard.times.now)
+        often, trigger = alerted(heard.rule, terms, to, route, heard.history, heard.times.now)
     if trigger is not None:
         yield trigger
-    if tells:
+    if often is not None:
         said = str(outcome) if isinstance(outcome, Reply) else outcome.value
-        yield Alert(to=terms.to, text=clean(f"{heard.rule.ref.id}: {said}", limit=300))
+        words = f"{heard.rule.ref.id}: {often}; the last: {said}" if often else f"{heard.rule.ref.id}: {said}"
+        yield Alert(to=terms.to, text=clean(words, limit=300))
 
 
 def _noted_forward(heard: Hearing) -> Iterator[NoteForward]:

@@ -189,8 +189,9 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
     for suspension in history.suspensions:
         if suspension.active(now) and concerns(suspension.target, route):
             herd = min((suspension.until - suspension.since) / 4, HERD) * delivery.spread
-            why = f"{in_words(suspension.target)} is suspended until {suspension.until:%H:%M} UTC"
-            waits.append((suspension.until + herd, f"{why}: {suspension.reason.value}"))
+            why = f"{in_words(suspension.target)} is suspended until {_clock(suspension.until, now)} UTC"
+            by = f"{suspension.reason.value}, rule {suspension.rule}"
+            waits.append((suspension.until + herd, f"{why}: {by}"))
     latest, why = max(waits, default=(now, ""))
     if now < latest:
         yield _Finding(verdict=Verdict.WAIT, why=why, not_before=latest)
@@ -199,6 +200,11 @@ def _against(policy: Policy, delivery: Delivery, history: History, route: str, n
 def _lifting(freeze: Freeze) -> str:
     """The command that ends a freeze, for whoever reads that it holds mail."""
     return f"mailverdict states lift{f' --provider {freeze.provider}' if freeze.provider else ''}"
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    """A time of the day; of another day than today's, that too."""
+    return f"{at:%H:%M}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _passes(policy: Policy, delivery: Delivery, entry: Suppression, provider: str | None) -> bool:

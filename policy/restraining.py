@@ -7,8 +7,10 @@ that a share (`10 of 500 in 1d`) needs no other memory than the newest of them.
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from attrs import evolve
+
 from policy.decision import Recovered, Suspend, Throttle, Trigger
-from policy.destination import Destination
+from policy.destination import Destination, in_words
 from policy.history import History, PastTrigger, Suspension
 from policy.rules.rule import AlertTerms, Often, Rule, SuspendTerms, ThrottleTerms
 from policy.throttle import Traffic, half
@@ -17,16 +19,18 @@ Restraint = Suspend | Throttle | Trigger
 
 
 def restrained(rule: Rule, to: Destination, route: str, history: History, now: datetime) -> tuple[Restraint, ...]:
-    """Return the suspension and the throttle that are due by a rule, or what counts towards them."""
+    """Return the suspension and the throttle that are due by a rule, and what counts towards them."""
     found: list[Restraint] = []
     for terms in (rule.then.suspend, rule.then.throttle):
         if terms is None:
             continue
         target = to.key(terms.scope, route)
-        trigger = None if terms.after is None else _counted(terms.after, rule.ref.id, target, history, now)
-        if trigger is not None:
+        if terms.after is not None:
+            trigger = _counted(terms.after, rule.ref.id, target, history, now)
             found += [] if trigger in found else [trigger]
-        elif isinstance(terms, SuspendTerms):
+            if trigger.count < trigger.needed:
+                continue
+        if isinstance(terms, SuspendTerms):
             found.append(_suspend(terms, rule, target, history, now))
         else:
             found.append(_throttle(terms, target, history, now))
@@ -35,19 +39,23 @@ def restrained(rule: Rule, to: Destination, route: str, history: History, now: d
 
 def alerted(
     rule: Rule, terms: AlertTerms, to: Destination, route: str, history: History, now: datetime
-) -> tuple[bool, Trigger | None]:
-    """Is somebody to be told now, and what is to be remembered of it?"""
+) -> tuple[str | None, Trigger | None]:
+    """Return how often it came, in words, when somebody is to be told now; and what is to be remembered of it.
+
+    The words are empty where nothing is counted, and None when nobody is told.
+    """
     once, target = terms.once, to.key(terms.scope, route)
     if once is None and terms.after is None:
-        return True, None
+        return "", None
     told = f"{rule.ref.id} told"
     if once is not None and any(now - once < each.at <= now for each in _triggers(history, told, target)):
-        return False, None
-    trigger = None if terms.after is None else _counted(terms.after, rule.ref.id, target, history, now)
-    if trigger is not None:
-        return False, trigger
-    needed = 1 if terms.after is None else terms.after.needed
-    return True, Trigger(target=target, rule=told, count=needed, needed=needed, nth=_nth(history, target))
+        return None, None
+    if terms.after is None:
+        return "", Trigger(target=target, rule=told, count=1, needed=1, nth=_nth(history, target))
+    trigger = _counted(terms.after, rule.ref.id, target, history, now)
+    if trigger.count < trigger.needed:
+        return None, trigger
+    return _often(trigger, terms.after), evolve(trigger, rule=told)
 
 
 def recovered(suspensions: Iterable[Suspension], now: datetime) -> Iterator[Recovered]:
@@ -88,15 +96,25 @@ def _throttle(terms: ThrottleTerms, target: str, history: History, now: datetime
     return Throttle(target=target, rate=slower, until=now + terms.lasting)
 
 
-def _counted(often: Often, rule: str, target: str, history: History, now: datetime) -> Trigger | None:
-    """What counts towards so many; None: it is so many now."""
+def _often(trigger: Trigger, often: Often) -> str:
+    """How often it came.
+
+    >>> from datetime import timedelta
+    >>> there = Trigger(target="ours.example#bulk", rule="no-such-mailbox", count=11, needed=11, nth=340)
+    >>> _often(there, Often(needed=11, within=timedelta(days=1), among=500))
+    '11 of the newest 340 attempts: mail from ours.example, stream bulk'
+    """
+    newest = "" if often.among is None else f" of the newest {min(often.among, trigger.nth)} attempts"
+    return f"{trigger.count}{newest}: {in_words(trigger.target)}"
+
+
+def _counted(often: Often, rule: str, target: str, history: History, now: datetime) -> Trigger:
+    """What counts towards so many, or above."""
     nth = _nth(history, target)
     oldest = 0 if often.among is None else nth - often.among + 1
     count = 1 + sum(
         now - often.within <= each.at <= now and each.nth >= oldest for each in _triggers(history, rule, target)
     )
-    if count >= often.needed:
-        return None
     return Trigger(target=target, rule=rule, count=count, needed=often.needed, nth=nth)
 
 
