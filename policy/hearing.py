@@ -65,7 +65,12 @@ def facts_of(policy: Policy, attempt: Attempt, history: History, now: datetime) 
 
 
 def gone_by(policy: Policy, attempt: Attempt, history: History) -> str:
-    """The route by which an attempt went: what it says, else what was decided last for the message, else the usual."""
+    """The route by which an attempt went: what it says, else what was decided last for the message, else the usual.
+
+    Empty where nothing that is held back or counted is a route: then nobody asks.
+    """
+    if not policy.restrains_routes and not any(each.target.startswith("@") for each in history.suspensions):
+        return ""
     decided = history.progress.route if history.progress else None
     provider = policy.provider_of(attempt) or history.provider
     return policy.route(attempt.route or decided, policy.place(attempt.recipient, provider))

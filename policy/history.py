@@ -284,7 +284,7 @@ class History:
         suppressions: entries for the address, for its domain and for the stream to it, active or not.
         suspensions, throttlings: of the destinations of the key that have any, active or not.
         traffics: one of each destination of the key.
-        triggers: of each of these destinations the newest `TRIGGERS_KEPT`, oldest first.
+        triggers: of each of these destinations the newest `TRIGGERS_KEPT`, newest first.
         freezes: those of all mail, of the provider and of the domain.
         watches: the guard's, of the provider and of the domain.
         provider: that takes the domain's mail, as was learned from attempts; None: not known, or not asked for.

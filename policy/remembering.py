@@ -38,7 +38,7 @@ from policy.history import (
     Throttling,
 )
 from policy.reply import Reply
-from policy.shelf import Shelf, trigger_order
+from policy.shelf import Shelf
 from policy.text import TEXT_LIMIT, SafeText, clean
 from policy.throttle import Traffic
 
@@ -46,7 +46,10 @@ _SOURCES = {Event.COMPLAINT: Source.COMPLAINT, Event.UNSUBSCRIBE: Source.UNSUBSC
 
 
 def recall(shelf: Shelf, key: HistoryKey) -> History:
-    """Return what the shelf knows under `key`; strikes oldest first, at most `STRIKES_KEPT` of each target."""
+    """Return what the shelf knows under `key`; strikes oldest first, at most `STRIKES_KEPT` of each target.
+
+    Triggers come as the shelf has them: nobody asks for their order, and there may be hundreds at each attempt.
+    """
     suspensions = [shelf.suspension(each) for each in key.destinations]
     throttlings = [shelf.throttling(each) for each in key.destinations]
     traffics = [shelf.traffic(each) or Traffic(target=each) for each in key.destinations]
@@ -61,7 +64,7 @@ def recall(shelf: Shelf, key: HistoryKey) -> History:
         traffics=tuple(traffics),
         freezes=tuple(each for each in map(shelf.frozen, key.freezes) if each is not None),
         provider=key.provider,
-        triggers=tuple(sorted(triggers, key=trigger_order)),
+        triggers=tuple(triggers),
         watches=tuple(shelf.watch_of(each) or Watch(key=each) for each in key.watches),
         forward=None if key.recipient is None else shelf.forward(key.recipient),
     )

@@ -124,8 +124,8 @@ class RowAttic:
         """Return the rows that each question finds."""
 
     @abstractmethod
-    def write(self, statement: str, *values: str | int) -> None:
-        """Run a statement that changes rows."""
+    def write(self, statement: str, *values: str | int) -> bool:
+        """Run a statement that changes rows; say whether it changed any."""
 
     @abstractmethod
     def forget_all(self) -> None:

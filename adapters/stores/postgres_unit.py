@@ -47,11 +47,12 @@ class PostgresUnit(RowUnit):
         self.foresee((), (key,))
         return recall(self, key)
 
-    def write(self, statement: str, *values: str | int) -> None:
+    def write(self, statement: str, *values: str | int) -> bool:
         # The number is what we ask for when the answer to COMMIT is lost; here it costs no round trip.
         (changed,) = self.answers([(f"{statement} RETURNING pg_current_xact_id()::text", values)])
         if changed:
             self.transaction = changed[0][0]
+        return bool(changed)
 
     def keep(self, table: Table[_T], key: Key, value: _T) -> None:
         self.write(table.put, *key, *table.row(value))

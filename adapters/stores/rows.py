@@ -51,6 +51,7 @@ from policy.history import (
     Suspension,
     Throttling,
 )
+from policy.shelf import trigger_order
 from policy.shelved import ShelvedUnit
 from policy.throttle import Traffic
 
@@ -77,8 +78,8 @@ class RowUnit(RowAttic, ShelvedUnit):
         """Return the rows that each question finds."""
 
     @abstractmethod
-    def write(self, statement: str, *values: str | int) -> None:
-        """Run a statement that changes rows."""
+    def write(self, statement: str, *values: str | int) -> bool:
+        """Run a statement that changes rows; say whether it changed any."""
 
     def write_all(self, statement: str, rows: Iterable[Sequence[str | int]]) -> None:
         """Run a statement for each of the rows."""
@@ -214,8 +215,14 @@ class RowUnit(RowAttic, ShelvedUnit):
 
     def add_trigger(self, trigger: PastTrigger) -> None:
         values = trigger.target, trigger.rule, trigger.attempt, micros(trigger.at), trigger.nth
-        self.write("INSERT INTO past_trigger VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *values)
-        self._newest[TRIGGERS].pop(trigger.target, None)
+        is_new = self.write("INSERT INTO past_trigger VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *values)
+        known = self._newest[TRIGGERS].get(trigger.target)
+        if known is None or not is_new:
+            return
+        if known and trigger_order(trigger) < trigger_order(known[0]):
+            del self._newest[TRIGGERS][trigger.target]
+        else:  # as a rule: nothing need be read again
+            self._newest[TRIGGERS][trigger.target] = [trigger, *known[: TRIGGERS.height - 1]]
 
     def watch_of(self, key: str) -> Watch | None:
         return self._value(WATCH, key)

@@ -306,10 +306,10 @@ class _SqliteUnit(RowUnit):
             with self._failing():
                 raise
 
-    def write(self, statement: str, *values: str | int) -> None:
+    def write(self, statement: str, *values: str | int) -> bool:
         self.check()
         with self._failing():
-            self._connection.execute(statement, values)
+            return self._connection.execute(statement, values).rowcount > 0
 
     def write_all(self, statement: str, rows: Iterable[Sequence[str | int]]) -> None:
         self.check()

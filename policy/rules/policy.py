@@ -130,6 +130,11 @@ class Policy:
         """
         return destination(sender, recipient, stream, provider or self.provider_by_domain(recipient), campaign)
 
+    @property
+    def restrains_routes(self) -> bool:
+        """Does any rule suspend, throttle or count a route?"""
+        return Reach.ROUTE in self._reaches
+
     def destinations(self, to: Destination, at: Place) -> tuple[str, ...]:
         """The keys under which rules may hold mail to a destination back; the pair's comes first."""
         return self._keys(to, at, self._reaches)

@@ -190,7 +190,18 @@ class StateContract:
         many = [entry(f"t{number}", trigger, at=START + number * MINUTE) for number in range(TRIGGERS_KEPT + 3)]
         commit(store, *many)
         known = history(store).triggers
-        assert [each.attempt for each in known] == [f"t{number}" for number in range(3, TRIGGERS_KEPT + 3)]
+        assert [each.attempt for each in known] == [f"t{number}" for number in reversed(range(3, TRIGGERS_KEPT + 3))]
+
+    def test_triggers_are_told_newest_first_whenever_they_come(self, store: Store) -> None:
+        trigger, kept = Trigger(target=PAIR, rule="r", count=1, needed=2, nth=7), list[int]()
+        with store.unit() as unit:
+            for number in (5, 3, 9, 1, 7, 9):
+                if number not in kept:
+                    unit.commit(entry(f"t{number}", trigger, at=START + number * MINUTE))
+                    kept.append(number)
+                told = unit.history(KEY).triggers
+                assert [each.attempt for each in told] == [f"t{each}" for each in sorted(kept, reverse=True)]
+                assert {each.nth for each in told} == {7}
 
     def test_a_slower_rate_stands_while_it_lasts(self, store: Store) -> None:
         slow, fast = (

@@ -82,7 +82,7 @@ class StoreModel:
             suspensions=tuple(each for each in map(self._suspension, key.destinations) if each is not None),
             throttlings=tuple(each for each in map(self._throttling, key.destinations) if each is not None),
             traffics=tuple(Traffic(target=each) for each in key.destinations),
-            triggers=tuple(sorted(triggers, key=lambda each: (each.at, each.target, each.rule, each.attempt))),
+            triggers=tuple(triggers),
             provider=key.provider,
             watches=tuple(Watch(key=each) for each in key.watches),
             forward=None if key.recipient is None else self._forward(key.recipient),
@@ -199,7 +199,7 @@ class StoreModel:
                 past = PastTrigger(target=target, rule=name[0], at=entry.at, attempt=name[1], nth=effect.nth)
                 kept.setdefault(name, past)
         ordered = sorted(kept.values(), key=lambda each: (each.at, each.rule, each.attempt))
-        return tuple(ordered[-TRIGGERS_KEPT:])
+        return tuple(reversed(ordered[-TRIGGERS_KEPT:]))
 
     def _forward(self, address: str) -> ForwardNote | None:
         kept: ForwardNote | None = None
