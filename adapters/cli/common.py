@@ -11,6 +11,7 @@ import click
 
 from adapters.stores import KeptStore, StoreUrlError, open_store
 from policy import MailerSetup, Policy, RulesError, RulesUnreadable, StoreUnavailable, load_policy
+from policy.attempt import NAME_LIMIT
 from policy.contract import ContractError
 from policy.contract.times import read_time
 from policy.text import clean
@@ -59,6 +60,13 @@ def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> date
         return None if value is None else read_time(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+
+
+def named(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option without which more is meant: an empty word, as of an unset variable, widens nothing."""
+    if value is not None and not clean(value, limit=NAME_LIMIT):
+        raise click.BadParameter("the name is empty; leave the option out where all is meant", ctx, param)
+    return value
 
 
 now_option = click.option(

@@ -82,7 +82,7 @@ def erase_command(  # noqa: PLR0917 - one argument an option
         return
     done = any(count for name, count in erased.items() if name != "kept")
     told = "would be erased" if dry_run else "erased"
-    click.echo(f"{safe(whom.key)}: {told if done else 'nothing but what is kept on'}")
+    click.echo(f"{safe(whom.key)}: {told if done else 'nothing is left to erase'}")
     for name, count in erased.items():
         click.echo(f"  {count} {_WORDS[name][count != 1]}")
 

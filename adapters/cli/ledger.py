@@ -12,8 +12,8 @@ from attrs import define, field, frozen
 
 from adapters.cli.common import USAGE, clock, fail, format_option, now_option, safe, store_option, the_store
 from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.known_names import hinted
 from adapters.cli.listing import print_array, print_pages, rule_option, since, when_option
-from adapters.cli.rule_names import hinted
 from policy import Store
 from policy.address import parse_domain
 from policy.contract import write_decision
@@ -31,6 +31,7 @@ _POLL = 1.0  # seconds from one look at the store to the next, at least
 
 
 _COLUMNS = ("at (UTC)", "recipient", "they said", "decision", "rule", "message")  # the last one is what `why` takes
+_MOST = 1_000_000_000  # lines of `--last`: every store can count so far, and eight times further
 _LOOK = 100  # lines among which the newest of a rule are looked for first
 
 
@@ -82,7 +83,7 @@ To watch it grow (JSON is then one decision a line):
 @click.option("--domain", metavar="NAME", help="Only attempts to recipients of this domain.")
 @rule_option
 @when_option("--since", "Only attempts made since then")
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N.  [default: all]")
+@click.option("--last", type=click.IntRange(1, _MOST), metavar="N", help="Only the newest N.  [default: all]")
 @click.option("--follow", is_flag=True, help="Then wait for more, and show each as it comes, until interrupted.")
 @now_option
 @store_option
@@ -107,7 +108,7 @@ def log_command(
             _follow(store, chosen, last, form)
             return
         entries = filter(chosen.fits, chosen.asked(store)) if last is None else iter(chosen.newest(store, last))
-        entries = hinted(chosen.rule, entries)
+        entries = hinted(entries, rule=chosen.rule)
         if form == "json":
             print_array(write_entry(each) for each in entries)
         else:
@@ -191,7 +192,7 @@ def _follow(store: Store, chosen: Filter, last: int | None, form: str) -> None:
         while True:
             began = time.monotonic()
             fresh = filter(chosen.fits, tail.fresh(chosen.asked(store, start), datetime.now(UTC)))
-            _print_lines(hinted(rule, fresh if last is None else deque(fresh, maxlen=last)), form)
+            _print_lines(hinted(fresh if last is None else deque(fresh, maxlen=last), rule=rule), form)
             rule = None
             last, start = None, tail.horizon  # the newest of what was there only
             time.sleep(max(_POLL, time.monotonic() - began))

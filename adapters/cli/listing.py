@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import frozen
 
-from adapters.cli.common import USAGE, fail
+from adapters.cli.common import USAGE, fail, named
 from policy import Store
 from policy.address import parse_address, parse_bare_domain, parse_domain
 from policy.attempt import NAME_LIMIT
 from policy.contract.times import read_time
 from policy.decision import RuleRef
-from policy.history import Suppression, stream_of, stream_target
+from policy.diagnosis.category import Category
+from policy.history import Source, Suppression, stream_of, stream_target
 from policy.text import TEXT_LIMIT, clean
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _SPAN = re.compile(r"(?:[0-9]{1,18}[smhdw])+")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST_SPAN = timedelta(days=366_000)  # a thousand years
+BY_HAND = RuleRef("by-hand", "", 0)
+_BY_HAND_WORDS = {Source.COMPLAINT: "a complaint, ", Source.UNSUBSCRIBE: "an unsubscribe, "}
 IN_THE_END = "it is released"  # how an entry ends that has no time to end at, in the words of `plan`
 _PAGE = 1000  # rows of one table: the columns of a page have one width, and no more is in memory
 
@@ -71,9 +74,10 @@ def since(value: datetime | timedelta | None, now: datetime) -> datetime | None:
 provider_option = click.option(
     "--provider",
     metavar="NAME",
+    callback=named,
     help="Only of this provider of the rules, such as google; for a domain of no provider, the domain.",
 )
-rule_option = click.option("--rule", metavar="ID", help="Only what this rule decided.")
+rule_option = click.option("--rule", metavar="ID", callback=named, help="Only what this rule decided.")
 
 
 @frozen
@@ -226,6 +230,15 @@ def is_attended() -> bool:
 def place(rule: RuleRef) -> str:
     """A rule with its place, for a person; what was entered by hand has none."""
     return str(rule) if rule.line else " ".join(filter(None, (rule.id, rule.file)))
+
+
+def cause(entry: Suppression) -> str:
+    """Why an entry is there, for a sentence: the rule that made it and on what, or that a person did."""
+    if entry.rule.id == BY_HAND.id:
+        note = f": {entry.note}" if entry.note else ""
+        return f"{_BY_HAND_WORDS.get(entry.source, '')}entered by hand{note}"
+    reason = "" if entry.reason is Category.UNKNOWN else f"{entry.reason.value}, "
+    return f"{reason}told by {entry.source.value}, rule {place(entry.rule)}"
 
 
 def until(moment: datetime | None) -> str:

@@ -9,6 +9,7 @@ import click
 from attrs import frozen
 
 from adapters.cli.common import clock, now_option, store_option, the_store
+from adapters.cli.known_names import hinted
 from adapters.cli.listing import (
     batches,
     print_csv,
@@ -19,7 +20,6 @@ from adapters.cli.listing import (
     table_format_option,
     when_option,
 )
-from adapters.cli.rule_names import hinted
 from adapters.cli.veiled import names_of, recipient_options, tell_veiled
 from adapters.logs.records import guarded
 from policy import Action, Address, Category, Store
@@ -66,7 +66,9 @@ def rescue_command(
         if form == "text" and recipient is None:
             tell_veiled(store)
         names = names_of(store, recipient, veil)
-        lost = hinted(asked["rule"], _still_wanted(store, _found(store, span, names), at, names))
+        lost = hinted(
+            _still_wanted(store, _found(store, span, names), at, names), rule=span.rule, provider=span.provider
+        )
         if form == "json":
             from adapters.cli.show import print_json_lines
 

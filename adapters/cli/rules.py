@@ -16,6 +16,7 @@ from adapters.cli.common import (
     clock,
     fail,
     format_option,
+    named,
     rules_files,
     rules_option,
     safe,
@@ -44,8 +45,13 @@ Examples:
   mailverdict rules show --domain gmail.com
   mailverdict rules show --rule over-quota --rules my-rules.yaml --format json""",
 )
-@click.option("--domain", metavar="D", help="Only what counts for recipients of this domain, at its provider if known.")
-@click.option("--provider", metavar="P", help="Only what counts for recipients at this provider.")
+@click.option(
+    "--domain",
+    metavar="D",
+    callback=named,
+    help="Only what counts for recipients of this domain, at its provider if known.",
+)
+@click.option("--provider", metavar="P", callback=named, help="Only what counts for recipients at this provider.")
 @click.option("--rule", "rule_id", metavar="ID", help="Only this rule, and the schedules and routes that it names.")
 @rules_option
 @format_option
@@ -206,9 +212,11 @@ Examples:
 )
 @_file
 @click.argument("rule", default="-")
-@click.option("--domain", metavar="D", help="For the recipients of this domain and of all below it.")
-@click.option("--provider", metavar="P", help="For the recipients at this provider.")
-@click.option("--before", metavar="ID", help="Put it before this rule of the same list.  [default: at the end]")
+@click.option("--domain", metavar="D", callback=named, help="For the recipients of this domain and of all below it.")
+@click.option("--provider", metavar="P", callback=named, help="For the recipients at this provider.")
+@click.option(
+    "--before", metavar="ID", callback=named, help="Put it before this rule of the same list.  [default: at the end]"
+)
 @_edit_options
 def add_command(  # noqa: PLR0913, PLR0917 - click's signature
     file: str, rule: str, domain: str | None, provider: str | None, before: str | None,

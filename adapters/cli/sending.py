@@ -11,6 +11,7 @@ from adapters.cli.common import (
     USAGE,
     fail,
     format_option,
+    named,
     rules_option,
     safe,
     store_option,
@@ -65,7 +66,7 @@ Examples:
 @click.option("--from", "sender", required=True, metavar="ADDRESS", help='"" or <> for the null sender.')
 @click.option("--to", "recipients", multiple=True, required=True, metavar="ADDRESS", help="May be repeated.")
 @click.option("--message-id", metavar="ID", help="Your queue's name of the message: the same one again is a retry.")
-@click.option("--stream", metavar="NAME", help="The kind of mail: bulk, otp, transactional ...")
+@click.option("--stream", metavar="NAME", callback=named, help="The kind of mail: bulk, otp, transactional ...")
 @click.option(
     "--timeout",
     type=click.IntRange(1, 3600),

@@ -56,7 +56,8 @@ def stored_states(store: Store, at: datetime) -> Iterator[State]:
 
 
 def _freeze(freeze: Freeze) -> State:
-    why = f"nothing of {freeze.of_what} is bounced or suppressed" + (f": {freeze.note}" if freeze.note else "")
+    mail = f"mail to {freeze.provider}" if freeze.provider else "mail"
+    why = f"no {mail} is bounced, and nobody is suppressed for it" + (f": {freeze.note}" if freeze.note else "")
     return State(
         kind="freeze",
         target=freeze.provider or "all mail",
@@ -117,7 +118,7 @@ def limit_state(where: Where, limit: Limit) -> State:
 
 def suspension_words(suspension: Suspension) -> str:
     """What a suspension does and why, for a person."""
-    again = f", the {suspension.times}. time in a row" if suspension.times > 1 else ""
+    again = f", {suspension.times} times in a row" if suspension.times > 1 else ""
     what = in_words(suspension.target)
     return f"{what} waits: {suspension.reason.value}, rule {suspension.rule}{again}"
 

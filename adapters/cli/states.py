@@ -1,6 +1,7 @@
 """`mailverdict states`: what holds mail back (suspensions, throttles, guards, freezes), shown, explained, ended."""
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
@@ -12,6 +13,7 @@ from adapters.cli.common import (
     clock,
     fail,
     format_option,
+    named,
     now_option,
     rules_files,
     rules_option,
@@ -32,6 +34,8 @@ from policy.rules.limit import limits
 from policy.text import TEXT_LIMIT, clean
 
 _NOTHING = "nothing is suspended, throttled or frozen, and no outage guard is open"
+_CANCELLED = ("suspension", "recovery", "throttle")  # what `cancel` ends
+_TOLD = 10  # targets that are told at most to who named none of them
 
 
 @click.group("states", epilog="\b\nExample:\n  mailverdict states list --store sqlite:///mail.db")
@@ -71,9 +75,13 @@ def _limits(rules: tuple[str, ...]) -> list[State]:
 def cancel_suspension(target: str, now: datetime | None, store_url: str, form: str) -> None:
     """End a suspension, its recovery or a throttle, by the target that `list` shows: mail may go there as it comes."""
     at = clock(now)
-    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        ended = unit.cancel(target, at)
-    _tell(form, target, ended, "cancelled", "is not held back")
+    with the_store(store_url, must_exist=True) as store:
+        with store.unit() as unit:
+            ended = unit.cancel(target, at)
+        states = () if ended else stored_states(store, at)
+        held = [each.target for each in states if each.kind in _CANCELLED and each.binds]
+    hint = "" if ended else _meant(target, held, "held back")
+    _tell(form, target, ended, "cancelled", "is not held back", hint=hint)
 
 
 @states_group.command("close", epilog="\b\nExample:\n  mailverdict states close google")
@@ -87,12 +95,15 @@ def close_guard(key: str, now: datetime | None, store_url: str, form: str) -> No
     It goes on watching, from nothing: failures that it has seen do not open it again. What it put aside stays aside.
     """
     look = HistoryKey(watches=(key,))
-    with the_store(store_url, must_exist=True) as store, store.unit() as unit:
-        (known,) = unit.history(look).watches
-        watch = known if now is None else standing(known, now)  # what time has closed may be closed by hand, too
-        if watch.is_open:
-            unit.watch(evolve(watch, open_since=None, failing=(), probes=()))
-    _tell(form, key, watch.is_open, "closed", "is not open")
+    with the_store(store_url, must_exist=True) as store:
+        with store.unit() as unit:
+            (known,) = unit.history(look).watches
+            watch = known if now is None else standing(known, now)  # what time has closed may be closed by hand, too
+            if watch.is_open:
+                unit.watch(evolve(watch, open_since=None, failing=(), probes=()))
+        others = [] if watch.is_open else [each.key for each in store.watches() if standing(each, clock(now)).is_open]
+    hint = "" if watch.is_open else _meant(key, others, "open")
+    _tell(form, key, watch.is_open, "closed", "is not open", hint=hint)
 
 
 @states_group.command(
@@ -100,18 +111,19 @@ def close_guard(key: str, now: datetime | None, store_url: str, form: str) -> No
     epilog='\b\nExamples:\n  mailverdict states freeze --note "Gmail says no to everybody"\n'
     "  mailverdict states freeze --provider google",
 )
-@click.option("--provider", default="", metavar="NAME", help="Only mail to this provider, or to this domain.")
+@click.option("--provider", metavar="NAME", callback=named, help="Only mail to this provider, or to this domain.")
 @click.option("--note", default="", metavar="TEXT", help="Why, for those who find it.")
 @now_option
 @store_option
 @rules_option
 @format_option
-def freeze(provider: str, note: str, now: datetime | None, store_url: str, rules: tuple[str, ...], form: str) -> None:
+def freeze(
+    provider: str | None, note: str, now: datetime | None, store_url: str, rules: tuple[str, ...], form: str
+) -> None:
     """From now on bounce nobody and suppress nobody, until `lift`: what would be, is held and recorded."""
-    policy = the_policy(rules) if provider else None  # all mail is frozen even where the rules are broken
-    said = Freeze(
-        provider=_whose(provider, policy) if policy else "", since=clock(now), note=clean(note, limit=TEXT_LIMIT)
-    )
+    policy = None if provider is None else the_policy(rules)  # all mail is frozen even where the rules are broken
+    whose = _whose(provider, policy) if policy and provider else ""
+    said = Freeze(provider=whose, since=clock(now), note=clean(note, limit=TEXT_LIMIT))
     with the_store(store_url) as store, store.unit() as unit:
         fresh = unit.frozen(said.provider) is None
         unit.freeze(said)
@@ -121,13 +133,13 @@ def freeze(provider: str, note: str, now: datetime | None, store_url: str, rules
 
 
 @states_group.command("lift", epilog="\b\nExample:\n  mailverdict states lift --provider google")
-@click.option("--provider", default="", metavar="NAME", help="The freeze of this provider; else that of all mail.")
+@click.option("--provider", metavar="NAME", callback=named, help="The freeze of this provider; else that of all mail.")
 @store_option
 @rules_option
 @format_option
-def lift(provider: str, store_url: str, rules: tuple[str, ...], form: str) -> None:
+def lift(provider: str | None, store_url: str, rules: tuple[str, ...], form: str) -> None:
     """End a freeze: what was held by it is planned again, and decided as it then is."""
-    given = clean(provider, limit=NAME_LIMIT)
+    given = clean(provider or "", limit=NAME_LIMIT)
     with the_store(store_url, must_exist=True) as store:
         frozen = {each.provider: each for each in store.freezes()}
         # as it was frozen, whatever the rules call it by now; else as they call it
@@ -186,6 +198,21 @@ def _whose(provider: str, policy: Policy) -> str:
         return parse_domain(provider)
     except ValueError as error:
         fail(USAGE, str(error))
+
+
+def _meant(target: str, there: Sequence[str], how: str) -> str:
+    """What may have been meant by a target that is none: one that is near, or that it is a part of; else what there is.
+
+    Args:
+        there: the targets of that sort that there are; how: what they are.
+    """
+    from policy.rules.reading import near
+
+    known = sorted(set(there))
+    part = next((each for each in known if target and target.casefold() in each.casefold()), None)
+    likely = near(target, known) or near(target.casefold(), known) or (f"; did you mean `{part}`?" if part else "")
+    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    return f"{how}: {', '.join(known[:_TOLD]) or 'nothing'}{more}{likely}"
 
 
 def _tell(form: str, target: str, done: bool, did: str, did_not: str, *, hint: str = "") -> None:

@@ -20,9 +20,10 @@ from adapters.cli.common import (
 )
 from adapters.cli.keys import check_veil, keys_option
 from adapters.cli.ledger import write_entry
-from adapters.cli.listing import place, until_when
+from adapters.cli.listing import cause, until_when
+from adapters.cli.planning import write_plan
 from adapters.cli.state_lines import guard_words, suspension_words, throttling_words
-from policy import Action, Event, Store
+from policy import Action, Address, Attempt, Delivery, Event, Plan, Policy, Store
 from policy.attempt import ident
 from policy.contract import (
     write_freeze,
@@ -32,9 +33,11 @@ from policy.contract import (
     write_throttling,
     write_watch,
 )
-from policy.engine import history_key
+from policy.engine import history_key, learned_provider
 from policy.guard import standing
-from policy.history import Entry, History, Progress
+from policy.history import Entry, Freeze, History, HistoryKey, Progress
+from policy.planning import plan_key, planned
+from policy.ports import Unit
 from policy.text import TEXT_LIMIT
 from policy.veil import UNVEILED, Veil
 
@@ -78,14 +81,14 @@ def why_command(  # noqa: PLR0917 - one argument an option
         named = hidden.ident(ident(message), whom) or ""
         stories = [story for each in names for story in _stories(store, named, each)]
         with store.unit() as unit:
-            present = [unit.history(history_key(policy, story[-1].attempt)) for story in stories]
+            present = [_standing(policy, unit, story[-1].attempt, at) for story in stories]
     told = list(zip(stories, present, strict=True))
     if form == "json":
         from adapters.cli.show import print_json
 
-        print_json({"message_id": ident(message), "recipients": [_document(*each, at) for each in told]})
-    for story, history in told if form == "text" else ():
-        _print(story, history, at)
+        print_json({"message_id": ident(message), "recipients": [_document(story, *now, at) for story, now in told]})
+    for story, (history, plan) in told if form == "text" else ():
+        _print(story, history, plan, at)
     if not stories:
         fail(FINDINGS, f"nothing is recorded of message `{safe(message)}`")
 
@@ -106,11 +109,34 @@ def _entries(store: Store, named: str, recipient: str | None) -> Sequence[Entry]
     return list(store.entries(message=attempts[-1].progress.message, recipient=recipient)) if attempts else []
 
 
-def _document(story: Sequence[Entry], history: History, at: datetime) -> dict[str, Any]:
+def _standing(policy: Policy, unit: Unit, attempt: Attempt, at: datetime) -> tuple[History, Plan | None]:
+    """What is known that concerns the next attempt, and what `plan` would say of it; asking takes no slot of a rate."""
+    recipient = attempt.recipient
+    if recipient is None:
+        return unit.history(history_key(policy, attempt)), None
+
+    def look(address: Address) -> History:
+        return unit.history(HistoryKey(recipient=address.key, domain=address.domain, stream=attempt.stream))
+
+    delivery = Delivery(
+        recipient=recipient,
+        sender=attempt.sender,
+        message=attempt.message,
+        stream=attempt.stream,
+        campaign=attempt.campaign,
+    )
+    key = plan_key(policy, delivery, learned_provider(policy, unit, recipient.domain, at))
+    history = unit.history(key)
+    plan, _ = planned(policy, delivery, key, history, look, at)
+    return history, plan
+
+
+def _document(story: Sequence[Entry], history: History, plan: Plan | None, at: datetime) -> dict[str, Any]:
     return {
         "recipient": story[0].recipient or None,
         "attempts": [write_entry(each) for each in story],
         "now": {
+            "plan": plan and write_plan(plan),
             "progress": history.progress and write_progress(history.progress),
             "suppressions": [write_suppression(each) for each in history.suppressions if each.active(at)],
             "suspension": next((write_suspension(each) for each in history.suspensions if each.active(at)), None),
@@ -122,7 +148,7 @@ def _document(story: Sequence[Entry], history: History, at: datetime) -> dict[st
     }
 
 
-def _print(story: Sequence[Entry], history: History, at: datetime) -> None:
+def _print(story: Sequence[Entry], history: History, plan: Plan | None, at: datetime) -> None:
     from adapters.cli.show import moment, print_decision
 
     click.echo(f"{safe(story[0].recipient) or '(no recipient)'}, message {safe(story[0].progress.message)}")
@@ -133,17 +159,19 @@ def _print(story: Sequence[Entry], history: History, at: datetime) -> None:
     tried = any(not isinstance(each.attempt.outcome, Event) for each in story)
     for line in _present(history, at, tried=tried):
         click.echo(f"  {safe(line, TEXT_LIMIT)}")
+    if plan is not None and not (history.progress and history.progress.final):
+        click.echo(f"  {safe(_plan_words(plan), TEXT_LIMIT)}")
     click.echo()
 
 
 def _present(history: History, at: datetime, *, tried: bool) -> Iterator[str]:
     """How it stands, in a few lines for a person; what readers say of a message is no try to deliver it."""
     if history.progress is not None:
-        yield _progress_words(history.progress) if tried else "no attempt to deliver it is recorded"
+        words = _progress_words(history.progress, history.freezes, at)
+        yield words if tried else "no attempt to deliver it is recorded"
     for entry in history.suppressions:
         if entry.active(at):
-            why = f"{entry.reason.value}, told by {entry.source.value}, rule {place(entry.rule)}"
-            yield f"{entry.target} is suppressed until {until_when(entry.expires_at)}: {why}"
+            yield f"{entry.target} is suppressed until {until_when(entry.expires_at)}: {cause(entry)}"
         elif entry.expires_at is None or at < entry.expires_at:
             yield f"{entry.target} was suppressed; the entry is {entry.state.value}"
         else:
@@ -158,14 +186,24 @@ def _present(history: History, at: datetime, *, tried: bool) -> Iterator[str]:
     yield from (guard_words(each) for each in history.watches if standing(each, at).is_open)
 
 
-def _progress_words(progress: Progress) -> str:
+def _plan_words(plan: Plan) -> str:
+    when = f" until {until_when(plan.not_before)}" if plan.not_before else ""
+    return f"so `plan` says {plan.verdict.value}{when}: {plan.why}"
+
+
+def _progress_words(progress: Progress, freezes: Sequence[Freeze], at: datetime) -> str:
     from adapters.cli.show import moment
 
     if progress.final:
         return f"settled: {progress.action.value}"
     if progress.action is Action.HOLD:
-        return "held: a person must act first"
+        if not progress.frozen:
+            return "held: a person must act first"
+        return "held by a freeze" if freezes else "was held by a freeze, which is lifted"
     if progress.retry_at is not None:
         held_back = ", held back by the outage guard" if progress.guarded else ""
-        return f"waits: attempt {progress.attempts + 1} is due {moment(progress.retry_at)}{held_back}"
+        number, due = progress.attempts + 1, moment(progress.retry_at)
+        if progress.retry_at <= at:
+            return f"attempt {number} has been due since {due}{held_back}"
+        return f"waits: attempt {number} is due {due}{held_back}"
     return f"not settled: {progress.action.value}"

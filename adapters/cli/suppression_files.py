@@ -86,6 +86,8 @@ def import_suppressions(file: str, of: str, now: datetime | None, store_url: str
     except OSError as error:
         fail(UNAVAILABLE, f"`{safe(file)}` cannot be read: {error.strerror or error}")
     _tell(count, form)
+    if not any(count.values()):
+        click.echo(f"mailverdict: there is no entry in `{safe(_name(file))}`", err=True)
     if count["bad"]:
         sys.exit(FINDINGS)
 

@@ -9,30 +9,29 @@ from attrs import evolve
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
 from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.known_names import hinted
 from adapters.cli.listing import (
+    BY_HAND,
     Choice,
+    cause,
     choice_options,
     new_target_key,
-    place,
     target_key,
     until_when,
 )
-from adapters.cli.rule_names import hinted
 from adapters.cli.suppression_files import export_suppressions, import_suppressions
 from adapters.cli.undoing import show_entries, state_at, undo_suppressions
 from adapters.cli.veiled import entries_of, names_of, recipient_options, tell_veiled
 from policy.address import Address
-from policy.contract import write_suppression
+from policy.contract import scope_of, write_suppression
 from policy.contract.times import write_time
-from policy.decision import RuleRef, Scope, Strength
+from policy.decision import Scope, Strength
 from policy.diagnosis.category import Category
 from policy.history import History, HistoryKey, Source, Suppression, stream_of
 from policy.intake import Intake, take
 from policy.ports import Unit
 from policy.text import TEXT_LIMIT, clean
 from policy.veil import UNVEILED, Veil
-
-BY_HAND = RuleRef("by-hand", "", 0)
 
 
 @click.group("suppressions", epilog="\b\nExample:\n  mailverdict suppressions list --store sqlite:///mail.db")
@@ -79,7 +78,8 @@ def list_suppressions(  # noqa: PLR0917 - one argument an option
         empty = (
             "nothing is suppressed" if choice == Choice() and names is None else "nothing of that kind is suppressed"
         )
-        show_entries(form, hinted(choice.rule, entries), empty=empty, at=at if everything else None)
+        told = hinted(entries, rule=choice.rule, provider=choice.provider)
+        show_entries(form, told, empty=empty, at=at if everything else None)
 
 
 @suppressions_group.command(
@@ -148,8 +148,9 @@ def _lines(key: str, history: History, at: datetime) -> Iterable[str]:
     for each in history.suppressions:
         yield f"  {state_at(each, at)} entry of {each.target}, {each.strength.value}, since {moment(each.since)}"
         yield f"  until: {until_when(each.expires_at)}"
-        yield f"  why: {each.reason.value}, told by {each.source.value}, rule {place(each.rule)}"
-        yield from (f"  {name}: {text}" for name, text in (("reply", each.reply), ("note", each.note)) if text)
+        yield f"  why: {cause(each)}"
+        note = "" if each.rule.id == BY_HAND.id else each.note  # which the cause says
+        yield from (f"  {name}: {text}" for name, text in (("reply", each.reply), ("note", note)) if text)
     for strike in history.strikes:
         yield f"  strike against {strike.target}, {strike.reason.value}, {moment(strike.at)}, message {strike.message}"
     if history.last_success is not None:
@@ -204,7 +205,7 @@ def add_suppressions(  # noqa: PLR0917 - one argument an option
 def _by_hand(key: str, source: Source, note: str, at: datetime) -> Suppression:
     return Suppression(
         target=key,
-        scope=Scope.ADDRESS if "@" in key else Scope.DOMAIN,
+        scope=scope_of(key),
         strength=Strength.PERMANENT,
         reason=Category.UNKNOWN,
         rule=BY_HAND,

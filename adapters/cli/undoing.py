@@ -8,8 +8,8 @@ from itertools import chain, islice
 import click
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
+from adapters.cli.known_names import hint
 from adapters.cli.listing import Choice, choice_options, is_attended, place, show, since, until
-from adapters.cli.rule_names import hint
 from adapters.cli.veiled import tell_veiled
 from policy import Store
 from policy.attempt import EARLIEST
@@ -20,7 +20,7 @@ from policy.shelf import young_order
 GROUP = 5_000  # entries in one transaction
 _NOTHING = "nothing to release"
 _SHOWN = 50  # entries that a person reads before saying yes
-_COLUMNS = ("address", "source", "strength", "reason", "until (UTC)", "rule", "reply")
+_COLUMNS = ("address", "source", "strength", "reason", "until (UTC)", "rule", "reply or note")
 
 
 @click.command(
@@ -65,8 +65,8 @@ def undo_suppressions(
             count = undone.count
         if form == "text" and not count:
             _tell_set_aside(store, choice, at)
-    if choice.rule is not None and not count:
-        hint(choice.rule)
+    if not count:
+        hint(rule=choice.rule, provider=choice.provider)
 
 
 class _Counted(Iterator[Suppression]):
@@ -149,7 +149,7 @@ def show_entries(form: str, entries: Iterable[Suppression], *, empty: str, at: d
 
 def _row(entry: Suppression) -> tuple[str, ...]:
     words = (each.value for each in (entry.source, entry.strength, entry.reason))
-    return entry.target, *words, until(entry.expires_at), place(entry.rule), str(entry.reply)
+    return entry.target, *words, until(entry.expires_at), place(entry.rule), str(entry.reply or entry.note)
 
 
 def state_at(entry: Suppression, at: datetime) -> str:

@@ -186,10 +186,17 @@ class _Reader:
     def under(self, header: Header) -> Iterator[tuple[int, Sequence[Alike]] | Listed]:
         """Hear what the columns are; yield what is to be told of them."""
         self._header = header
+        sign = _other_separator(self._table, header.names)
+        if sign:
+            self.is_lost = True
+            error = f"the columns are separated by {sign}; a list has commas between them"
+            yield Listed(line=header.line, error=error, code="no-commas")
+            return
         if self._table is None and len(header.names) == 1 and header.names != ("address",):
             # A list without a header: one address a line, the first of them here.
             self._header = Header(header.line, ("address",))
-            yield self.found(self._header.record(header.line, header.names))
+            if header.names[0].strip():
+                yield self.found(self._header.record(header.line, header.names))
         error = _strange(self._table, self._header.names)
         if error:
             self.is_lost = True
@@ -226,6 +233,16 @@ def _strange(table: Table | None, names: Sequence[str]) -> str:
         fits = set(map(_plain, needed)) <= set(map(_plain, names))
         wanted = f"needed are {_quoted(needed)}"
     return "" if fits else f"the columns are {_quoted(names[:_COLUMNS_TOLD])}; {wanted}"
+
+
+def _other_separator(table: Table | None, names: Sequence[str]) -> str:
+    """What stands between the names of columns in place of commas, for a person; empty when commas do."""
+    known = {_plain(each) for each in (COLUMNS if table is None else (table.address, table.at, *table.by))}
+    for sign, called in (("\t", "tabs"), (";", "`;`"), ("|", "`|`")):
+        words = names[0].split(sign) if len(names) == 1 else ()
+        if len(words) > 1 and not known.isdisjoint(map(_plain, words)):
+            return called
+    return ""
 
 
 def _quoted(words: Iterable[str]) -> str:

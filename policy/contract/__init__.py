@@ -19,7 +19,7 @@ from policy.contract.decision import (
 from policy.contract.delivery import read_delivery
 from policy.contract.entry import dump, dump_entry, load, load_entry
 from policy.contract.mistake import ContractError
-from policy.contract.suppression import read_suppression
+from policy.contract.suppression import read_suppression, scope_of
 
 __all__ = [
     "ContractError",
@@ -30,6 +30,7 @@ __all__ = [
     "read_attempt",
     "read_delivery",
     "read_suppression",
+    "scope_of",
     "write_attempt",
     "write_decision",
     "write_forward",

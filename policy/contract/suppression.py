@@ -50,9 +50,7 @@ def read_suppression(document: object, *, now: datetime) -> Suppression:
             mistakes.append(str(error))
             return default
 
-    named = str(given.get("address", ""))
-    usual = Scope.STREAM if stream_of(named) else Scope.ADDRESS if "@" in named else Scope.DOMAIN
-    scope = read("scope", _word(Scope), usual)
+    scope = read("scope", _word(Scope), scope_of(str(given.get("address", ""))))
     fields = {
         "target": read("address", _target(scope, parse_domain if "scope" in given else parse_bare_domain), ""),
         "scope": scope,
@@ -72,6 +70,15 @@ def read_suppression(document: object, *, now: datetime) -> Suppression:
     if mistakes:
         raise ContractError(mistakes)
     return Suppression(**fields)
+
+
+def scope_of(target: str) -> Scope:
+    """Return what a target is of, by its form: a stream to an address, an address, else a domain.
+
+    >>> scope_of("jo@example.org#news"), scope_of("jo@example.org"), scope_of("example.org")
+    (<Scope.STREAM: 'stream'>, <Scope.ADDRESS: 'address'>, <Scope.DOMAIN: 'domain'>)
+    """
+    return Scope.STREAM if stream_of(target) else Scope.ADDRESS if "@" in target else Scope.DOMAIN
 
 
 def _text(key: str, value: object) -> str:

@@ -95,7 +95,7 @@ def test_a_freeze_is_listed_with_its_note_and_without_what_could_move_a_cursor(r
     everything, named = states().values()
     assert list(everything) == ["kind", "target", "since", "note", "active", "why"]
     assert (everything["kind"], everything["target"], everything["since"]) == ("freeze", "", NOON[1])
-    assert everything["why"] == "nothing of all mail is bounced or suppressed: says no?[2J to all"
+    assert everything["why"] == "no mail is bounced, and nobody is suppressed for it: says no?[2J to all"
     assert (named["target"], named["active"], named["note"]) == ("google", True, "")
     shown = run("states", "list", *NOON, *STORE).stdout
     assert "\x1b" not in shown

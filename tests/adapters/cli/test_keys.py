@@ -148,7 +148,7 @@ def test_an_erasure_says_what_there_was_and_of_nobody_that_there_was_nothing(run
         "jo.longname@x.example: erased\n  1 line of the ledger\n  1 message's progress\n  0 strikes\n"
     )
     assert "  1 suppression kept\n" in said
-    assert run("erase", JO, *words).stdout.startswith("jo.longname@x.example: nothing but what is kept on\n")
+    assert run("erase", JO, *words).stdout.startswith("jo.longname@x.example: nothing is left to erase\n")
 
 
 LISTS = [

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 from click.testing import Result
 
+from adapters.cli.state_lines import suspension_words
 from adapters.stores import open_store
 from policy.guard import Failing, Watch
 
@@ -124,3 +126,40 @@ def test_one_recipient_is_one(run: Run) -> None:
         "1 recipient who had mail of late fails there"
         in run("states", "list", "--all", *NOON, *STORE, env={"COLUMNS": "200"}).stdout
     )
+
+
+@pytest.mark.parametrize("target", ["x.exam", "y.example>x.exampel", "Y.EXAMPLE>X.EXAMPEL", "EXAMPLE"])
+def test_who_cancels_what_is_not_held_back_is_told_what_was_meant(target: str, run: Run) -> None:
+    shown = run("states", "cancel", target, *NOON, *STORE, status=1).stdout
+    assert shown == f"{target}: is not held back\n  held back: {PAIR}; did you mean `{PAIR}`?\n"
+
+
+def test_of_many_that_are_held_back_ten_are_told_and_no_guard_is_among_them(run: Run, lines: Lines) -> None:
+    slow = {"reply": "450 4.7.0 rate limit exceeded, slow down", "command": "RCPT", "sender": "news@y.example"}
+    run(
+        "observe",
+        "--batch",
+        lines(*({**slow, "recipient": f"jo@q{n:02}.example", "now": NOON[1]} for n in range(12))),
+        *STORE,
+    )
+    shown = run("states", "cancel", "google", *NOON, *STORE, status=1).stdout
+    assert shown.count(">") == 10
+    assert "google," not in shown
+    assert "and 3 more" in shown
+    assert (
+        "held back: nothing"
+        in run("states", "cancel", "google", "--now", "2099-01-01T00:00:00Z", *STORE, status=1).stdout
+    )
+
+
+def test_who_closes_what_is_not_open_is_told_what_is(run: Run) -> None:
+    shown = run("states", "close", "gogle", *NOON, *STORE, status=1).stdout
+    assert shown == "gogle: is not open\n  open: google; did you mean `google`?\n"
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, ""), (2, ", 2 times in a row"), (11, ", 11 times in a row")])
+def test_how_often_in_a_row_a_suspension_came_is_told_from_the_second_on(times: int, said: str) -> None:
+    store = open_store(STORE[1])
+    (made,) = store.suspensions()
+    store.close()
+    assert suspension_words(evolve(made, times=times)) == suspension_words(evolve(made, times=1)) + said

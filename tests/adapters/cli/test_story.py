@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ def test_a_story_has_each_attempt_in_order_recipient_by_recipient(document: Docu
     assert told == {"jo@x.example": ["a1", "a2"], "bo@z.example": ["b1"]}
     assert list(story["recipients"][0]) == ["recipient", "attempts", "now"]
     assert list(story["recipients"][0]["now"]) == [
+        "plan",
         "progress",
         "suppressions",
         "suspension",
@@ -77,7 +79,7 @@ def test_text_tells_what_they_said_what_was_decided_by_which_rule_and_on_what(ru
     assert shown.index("attempt a1") < shown.index("attempt a2") < shown.index("attempt b1")
     assert "settled: hard-bounce" in shown
     assert "jo@x.example is suppressed until" in shown
-    assert "waits: attempt 2 is due" in shown
+    assert "attempt 2 has been due since" in shown
     assert "\x1b" not in shown
     assert "attempt c1" not in shown
 
@@ -128,3 +130,42 @@ def test_a_strike_that_the_guard_made_of_a_suppression_is_no_first_of_one() -> N
     made = Strike(target="jo@x.example", scope=Scope.ADDRESS, reason=Category.BAD_MAILBOX, count=1, needed=1)
     assert strike(made) == "strike in place of a suppression (the outage guard is open)"
     assert strike(evolve(made, needed=3)) == "strike 1 of 3"
+
+
+@pytest.mark.parametrize("now", ["2026-01-01T09:00:01Z", "2026-01-01T09:45:00Z", "2026-01-01T12:00:00Z"])
+@pytest.mark.parametrize("lifted", [False, True])
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_the_story_ends_with_what_the_plan_says(
+    now: str, lifted: bool, suppressed: bool, document: Document, run: Run, lines: Lines
+) -> None:
+    run("states", "freeze", "--now", "2026-01-01T08:00:00Z", *STORE)
+    gone = {**USUAL, "recipient": "fay@w.example", "reply": "550 5.1.1 User unknown", "now": "2026-01-01T09:00:00Z"}
+    run("observe", "--batch", lines(gone), *STORE)
+    if lifted:
+        run("states", "lift", *STORE)
+    if suppressed:
+        run("suppressions", "add", "fay@w.example", "bo@z.example", *LATER, *STORE)
+    stories = document("why", "m", "--now", now, *STORE)["recipients"]
+    verdicts = {each["recipient"]: each["now"]["plan"]["verdict"] for each in stories}
+    assert len(verdicts) == 3
+    assert verdicts["fay@w.example"] == ("suppressed" if suppressed else "send" if lifted else "held")
+    for story in stories:
+        to, said = story["recipient"], story["now"]["plan"]
+        asked = ("plan", "--to", said["recipient"], "--from", USUAL["sender"], "--message-id", "m", "--now", now)
+        assert document(*asked, *STORE) == [said]
+        text = run("why", "m", "--to", to, "--now", now, *STORE).stdout.partition("\nnow\n")[2]
+        assert (f"so `plan` says {said['verdict']}" in text) is not story["now"]["progress"]["final"]
+        assert "a person must act" not in text
+
+
+def test_to_tell_the_plan_takes_no_slot_of_a_rate(document: Document, run: Run) -> None:
+    Path("slow.yaml").write_text(
+        "mailverdict: 1\nlimits: {slow: {rate: 1/1h}}\ndomains: {z.example: {defaults: {limit: slow}}}\n"
+    )
+    rules = ("--rules", "slow.yaml")
+    plan = ("plan", "--to", "bo@z.example", "--from", USUAL["sender"], "--message-id", "m", *LATER, *rules, *STORE)
+    for verdict in ("send", "wait"):
+        for _ in range(3):
+            (bo,) = document("why", "m", "--to", "bo@z.example", *LATER, *rules, *STORE)["recipients"]
+            assert bo["now"]["plan"]["verdict"] == verdict
+        assert document(*plan)[0]["verdict"] == verdict

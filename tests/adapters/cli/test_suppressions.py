@@ -261,3 +261,47 @@ def test_an_undo_of_nothing_says_what_the_guard_had_put_aside_before(run: Run) -
     assert run(*asked, "--dry-run").stdout == f"nothing to release\n{said}"
     assert json.loads(run(*asked, "--dry-run", "--format", "json").stdout) == []
     assert "quarantined" not in run("suppressions", "undo", "--provider", "x.example", "--yes", *NOON, *STORE).stdout
+
+
+def test_what_was_entered_by_hand_says_so_with_its_note_and_names_no_rule(run: Run) -> None:
+    run("suppressions", "add", "jo@x.example", "--note", "asked by phone", *NOON, *STORE)
+    run("suppressions", "add", "bo@x.example", "--source", "complaint", *NOON, *STORE)
+    shown = run("suppressions", "show", "jo@x.example", "bo@x.example", *NOON, *STORE).stdout
+    assert [each.strip() for each in shown.splitlines() if "why" in each] == [
+        "why: entered by hand: asked by phone",
+        "why: a complaint, entered by hand",
+    ]
+    assert shown.count("asked by phone") == 1
+    head, entry = (
+        each
+        for each in run("suppressions", "list", *NOON, *STORE).stdout.splitlines()
+        if "reply" in each or "jo@" in each
+    )
+    assert head.split()[-3:] == ["reply", "or", "note"]
+    assert entry.strip().endswith("asked by phone")
+
+
+@pytest.mark.parametrize(("sign", "called"), [(";", "`;`"), ("\t", "tabs"), ("|", "`|`")])
+@pytest.mark.parametrize("whose", [("address{}source", "mailverdict"), ("email{}created", "sendgrid-bounces")])
+def test_a_list_with_other_signs_than_commas_is_one_error_that_says_so(
+    sign: str, called: str, whose: tuple[str, str], run: Run, listed: Any
+) -> None:
+    header, of = whose
+    Path("list").write_text(header.format(sign) + f"\na@x.example{sign}manual\n" * 3)
+    (error,) = run("suppressions", "import", "list", "--from", of, *STORE, status=1).stderr.splitlines()
+    assert error == f"list:1: no-commas: the columns are separated by {called}; a list has commas between them"
+    assert listed() == []
+
+
+def test_a_plain_list_takes_quoted_names_trailing_blanks_and_any_sign_that_an_address_has(
+    run: Run, listed: Any
+) -> None:
+    Path("list").write_text('"q r"@p.example\nbo@p.example \na|b@p.example\n')
+    assert run("suppressions", "import", "list", *STORE).stdout.startswith("3 kept")
+    assert listed() == ['"q r"@p.example', "a|b@p.example", "bo@p.example"]
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "address,source\n", "[]"])
+def test_a_list_with_nothing_in_it_is_told_as_that(content: str, run: Run) -> None:
+    Path("list").write_text(content)
+    assert run("suppressions", "import", "list", *STORE).stderr == "mailverdict: there is no entry in `list`\n"

@@ -69,3 +69,24 @@ def test_who_follows_a_rule_that_nobody_knows_is_told_once_and_at_once(
 
     monkeypatch.setattr(ledger.time, "sleep", sleep)
     assert run("log", "--follow", "--rule", "no-such-mailbx", *STORE).stderr.count("did you mean") == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("words", [each for each in ASKED if each[0] != "log"])
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ("gogle", "no shipped provider is called `gogle`, and nothing is kept of it here; did you mean `google`?"),
+        ("gmail", "nothing is kept here under `gmail`; did you mean `google`?"),
+        ("Gmail.com", "nothing is kept here under `Gmail.com`; did you mean `google`?"),
+        ("google", None),
+        ("z.example", None),
+        ("x.example", None),
+    ],
+)
+def test_an_unknown_provider_of_which_nothing_is_found_is_told_with_the_likeliest(
+    provider: str, said: str | None, words: tuple[str, ...], form: str, run: Run
+) -> None:
+    since = ("--since", "1d") if words[0] == "rescue" else ()
+    result = run(*words, *since, "--provider", provider, "--format", form, *NOON, *STORE)
+    assert result.stderr == (f"mailverdict: {said}\n" if said else "")
