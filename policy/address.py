@@ -129,7 +129,8 @@ def parse_domain(text: str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except (idna.IDNAError, UnicodeError, IndexError) as error:
-            raise ValueError(f"`{shown}` is not a domain: {clean(str(error), limit=80)}") from None
+            why = str(error).partition(" in '")[0]  # the text is shown already, and not as Python writes it
+            raise ValueError(f"`{shown}` is not a domain: {clean(why, limit=80)}") from None
     name = name.lower()
     if len(name) > DOMAIN_LIMIT or not _LABELS.fullmatch(name):
         raise ValueError(f"`{shown}` is not a domain")

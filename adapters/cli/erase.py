@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
-from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.keys import check_keys, check_veil, keys_option
 from adapters.cli.planning import address
 from policy import Address, Store
 from policy.history import Suppression
@@ -70,7 +70,9 @@ def erase_command(  # noqa: PLR0917 - one argument an option
             "it is removed nobody honours an unsubscribe or a complaint any more; with `--keys` it is kept veiled"
         )
     with the_store(store_url, must_exist=True) as store:
-        check_veil(store, veil, clock(now))
+        check_keys(store, veil)
+        if suppressions != "remove" and not dry_run and _is_in_clear(store, whom):
+            check_veil(store, veil, clock(now))  # what is kept of it will be kept under a veiled name
         erased = _erase(store, whom, veil, keeps=suppressions != "remove", dry_run=dry_run)
     if form == "json":
         from adapters.cli.show import print_json
@@ -112,6 +114,10 @@ def _keep_veiled(unit: Unit, entries: list[Suppression], whom: Address, veil: Ve
     for each in entries:
         if veil is not None and _is_of(each, (whom.key,)):
             unit.put(veil.suppression(each))
+
+
+def _is_in_clear(store: Store, whom: Address) -> bool:
+    return any(_is_of(each, (whom.key,)) for each in store.suppressions())
 
 
 def _is_of(entry: Suppression, names: tuple[str, ...]) -> bool:

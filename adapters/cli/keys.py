@@ -22,10 +22,15 @@ SECRET = 32  # octets of a new one: as long as the digest (RFC 2104 3)
 _MOST = 64_000  # octets of a file
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "#veil"  # a domain that there is not: where the store says that it holds veiled names
+_NEWEST = "#veil-key"  # another: the newest key under which something is kept, by the name that it makes of `_MARK`
+_FILE = "mailverdict.keys"  # where the command's context keeps the path of the file
 
 
-def _read(_: click.Context, __: click.Parameter, path: str | None) -> Veil | None:
-    return None if path is None else read_keys(path)
+def _read(ctx: click.Context, _: click.Parameter, path: str | None) -> Veil | None:
+    if path is None:
+        return None
+    ctx.meta[_FILE] = path
+    return read_keys(path)
 
 
 def keys_option_for(words: str) -> Callable[[F], F]:
@@ -83,32 +88,57 @@ def _keys(path: str, content: str) -> Iterator[Key]:
 
 
 def check_veil(store: Store, veil: Veil | None, now: datetime) -> None:
-    """End the command when a store that holds veiled names is used without keys: none would be found in it.
+    """As `check_keys`, for what writes; with keys, mark the store as one that holds names of the newest of them.
 
-    With keys, mark the store. What is kept in clear from before is found as well, and needs no mark.
+    What is kept in clear from before is found as well, and needs no mark.
     """
-    if check_keys(store, veil) or veil is None:
+    if veil is None:
+        check_keys(store, None)
         return
+    check_keys(store, veil)
+    newest = veil.keys[0].name(_MARK)
     with store.unit() as unit:
-        unit.learn(Learned(domain=_MARK, provider=veil.keys[0].id, at=now))
+        mark, known = unit.learned(_MARK), unit.learned(_NEWEST)
+        if mark is None:
+            unit.learn(Learned(domain=_MARK, provider=veil.keys[0].id, at=now))
+        elif known is None and mark.provider not in _ids(veil):
+            return  # from before there were names in marks: which keys are the right ones is not known
+        if known is None or known.provider != newest:
+            unit.learn(Learned(domain=_NEWEST, provider=newest, at=now))
 
 
-def check_keys(store: Store, veil: Veil | None) -> bool:
-    """As `check_veil`, for what only looks: mark nothing, and say whether it is marked."""
-    marked = is_marked(store)
-    if marked and veil is None:
+def check_keys(store: Store, veil: Veil | None) -> None:
+    """End the command when a store that holds veiled names is used without its keys: none would be found in it."""
+    with store.unit() as unit:
+        mark, known = unit.learned(_MARK), unit.learned(_NEWEST)
+    if mark is None:
+        return
+    if veil is None:
         fail(
             USAGE,
             f"no-keys: this store holds veiled names, which are found only with the keys: name their file with `--keys`"
             f" or {VARIABLE}",
         )
-    return marked
+    if known is None or known.provider in {each.name(_MARK) for each in veil.keys}:
+        return
+    context, id_ = click.get_current_context(silent=True), known.provider.split(".")[1]
+    file = safe((context and context.meta.get(_FILE)) or "the file of keys")
+    lack = f"in `{file}` key `{id_}` has another secret" if id_ in _ids(veil) else f"which `{file}` does not hold"
+    fail(
+        USAGE,
+        f"wrong-keys: this store holds names under key `{id_}`, {lack}; name the right file with `--keys` or"
+        f" {VARIABLE}, or put that key's line below those of this file",
+    )
 
 
 def is_marked(store: Store) -> bool:
     """Does the store hold veiled names?"""
     with store.unit() as unit:
         return unit.learned(_MARK) is not None
+
+
+def _ids(veil: Veil) -> set[str]:
+    return {each.id for each in veil.keys}
 
 
 @click.group("keys", epilog="\b\nExample:\n  umask 077 && mailverdict keys new > mail.keys")

@@ -11,7 +11,7 @@ import click
 from attrs import define, field, frozen
 
 from adapters.cli.common import USAGE, clock, fail, format_option, now_option, safe, store_option, the_store
-from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.keys import check_keys, keys_option
 from adapters.cli.known_names import hinted
 from adapters.cli.listing import print_array, print_pages, rule_option, since, when_option
 from policy import Store
@@ -103,7 +103,7 @@ def log_command(
     chosen = _filter(clock(now), veil or UNVEILED, **cut)
     with the_store(store_url, must_exist=True) as store:
         if chosen.recipient is not None:
-            check_veil(store, veil, clock(now))
+            check_keys(store, veil)
         if follow:
             _follow(store, chosen, last, form)
             return

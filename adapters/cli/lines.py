@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from attrs import frozen
 
 from adapters.cli.common import UNAVAILABLE, fail, safe
-from policy.text import clean
+from policy.contract.mistake import not_json
 
 LINE_LIMIT = 1_000_000  # octets
 _CHUNK = 65536
@@ -79,8 +79,8 @@ def groups(stream: BinaryIO) -> Iterator[list[Line]]:
 
 def _line(number: int, piece: bytes) -> Line:
     try:
-        return Line(number, json.loads(piece))
+        return Line(number, json.loads(piece.decode("utf-8-sig")))
     except UnicodeDecodeError:
         return Line(number, error="line is not UTF-8")
     except (ValueError, RecursionError) as error:
-        return Line(number, error=f"line is not JSON: {clean(str(error), limit=120)}")
+        return Line(number, error=f"line is not JSON: {not_json(error)}")

@@ -17,7 +17,7 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
-from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.keys import check_keys, keys_option
 from adapters.cli.lines import Line, groups_of
 from policy import NULL_SENDER, Address, Delivery, Engine, Plan, Policy, parse_address
 from policy.contract import ContractError, read_delivery, write_forward, write_suppression
@@ -71,7 +71,7 @@ def plan_command(  # noqa: PLR0913, PLR0917 - one argument an option
     reverse_path = None if sender is None else (NULL_SENDER if sender in ("", "<>") else address(sender))
     policy = the_policy(rules)
     with the_store(store_url, must_exist=True) as store:
-        check_veil(store, veil, clock(now))
+        check_keys(store, veil)
         engine = Engine(policy, store, veil)
         deliveries = [
             Delivery(recipient=each, sender=reverse_path, message=message_id, stream=stream, campaign=campaign)
@@ -92,7 +92,7 @@ def _plan_lines(batch: str, policy: Policy, store_url: str, veil: Veil | None, n
 
     bad = 0
     with the_store(store_url, must_exist=True) as store:
-        check_veil(store, veil, clock(now))
+        check_keys(store, veil)
         engine = Engine(policy, store, veil)
         for group in groups_of(batch):
             read = [_delivery(line) for line in group]

@@ -18,7 +18,7 @@ from adapters.cli.common import (
     the_policy,
     the_store,
 )
-from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.keys import check_keys, keys_option
 from adapters.cli.ledger import write_entry
 from adapters.cli.listing import cause, until_when
 from adapters.cli.planning import write_plan
@@ -77,7 +77,7 @@ def why_command(  # noqa: PLR0917 - one argument an option
     policy, at = the_policy(rules), clock(now)
     with the_store(store_url, must_exist=True) as store:
         if whom is not None:
-            check_veil(store, veil, at)
+            check_keys(store, veil)
         named = hidden.ident(ident(message), whom) or ""
         stories = [story for each in names for story in _stories(store, named, each)]
         with store.unit() as unit:

@@ -8,7 +8,7 @@ import click
 from attrs import evolve
 
 from adapters.cli.common import clock, format_option, now_option, safe, store_option, the_store
-from adapters.cli.keys import check_veil, keys_option
+from adapters.cli.keys import check_keys, check_veil, keys_option
 from adapters.cli.known_names import hinted
 from adapters.cli.listing import (
     BY_HAND,
@@ -96,7 +96,7 @@ def show_suppressions(
     """Show all that is known for or against addresses or domains: entries of any state, strikes, the last delivery."""
     at, keys = clock(now), [target_key(each) for each in targets]
     with the_store(store_url, must_exist=True) as store:
-        check_veil(store, veil, at)
+        check_keys(store, veil)
         with store.unit() as unit:
             known = [(key, _known(unit, key, veil or UNVEILED)) for key in keys]
     if form == "json":
@@ -228,7 +228,7 @@ def remove_suppressions(targets: tuple[str, ...], store_url: str, veil: Veil | N
     """Release addresses or domains: mail may be sent to them again, and their strikes are forgotten."""
     keys = [target_key(each) for each in targets]
     with the_store(store_url, must_exist=True) as store:
-        check_veil(store, veil, clock(None))
+        check_keys(store, veil)
         names = {key: tuple((veil or UNVEILED).targets(key)) for key in keys}
         with store.unit() as unit:
             released = [(key, sum(unit.release(each) for each in names[key])) for key in keys]

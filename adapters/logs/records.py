@@ -13,7 +13,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from adapters.logs.csv_rows import OVERLONG, RECORD_LIMIT, Header, Record, Rows, line_chunks, rows, too_long
-from policy.text import clean
+from policy.contract.mistake import not_json
 
 _CHUNK = 65_536
 _BLANK = re.compile(r"[\s,]*")
@@ -80,7 +80,7 @@ def _json_lines(chunks: Iterable[str]) -> Iterator[Record]:
             try:
                 yield _record(number, json.loads(line))
             except (ValueError, RecursionError) as error:
-                yield Record(line=number, error=f"line is not JSON: {clean(str(error), limit=120)}")
+                yield Record(line=number, error=f"line is not JSON: {not_json(error)}")
 
 
 def _elements(chunks: Iterator[str], start: int) -> Iterator[Record]:

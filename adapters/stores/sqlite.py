@@ -53,7 +53,7 @@ class SqliteStore(RowLists, LetsGo):
     """A `policy.ports.Store` in the file `path`; the file is opened, and made, at the first use.
 
     Args:
-        must_exist: StoreUnavailable at once when there is no such file.
+        must_exist: StoreUnavailable when there is no such file (at once), or nothing in it (at the first use).
         patience: how long to wait for a lock that another thread or process holds.
     """
 
@@ -61,7 +61,7 @@ class SqliteStore(RowLists, LetsGo):
         self._name = str(path)
         self._path = path.absolute()  # the same file after a change of directory
         self._log = self._path.with_name(f"{self._path.name}-wal")  # holds what was committed last
-        self._mode = "rw" if must_exist else "rwc"
+        self._must_exist = must_exist
         self._patience = patience.total_seconds()
         self._lock = threading.RLock()
         self._writer: sqlite3.Connection | None = None
@@ -196,7 +196,7 @@ class SqliteStore(RowLists, LetsGo):
         if self._closed:
             raise StoreUnavailable(f"store `{self._name}` is closed")
         return sqlite3.connect(
-            f"{self._path.as_uri()}?mode={self._mode}",
+            f"{self._path.as_uri()}?mode={'rw' if self._must_exist else 'rwc'}",
             uri=True,
             timeout=self._patience,
             isolation_level=None,  # transactions are begun and ended in so many words
@@ -223,6 +223,9 @@ class SqliteStore(RowLists, LetsGo):
         ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
         if application != APPLICATION_ID and (application, version, tables) != (0, 0, 0):
             raise StoreUnavailable(f"`{self._name}` is no store: it is another program's database")
+        # Only what is there when it is opened first: another process may have taken it away since, which is told apart.
+        if self._must_exist and version == 0 and self._file is None:
+            raise StoreUnavailable(f"no such store: there is nothing in `{self._name}`")
         return self._known(version)
 
     def _known(self, version: int) -> int:

@@ -1,6 +1,6 @@
 """One attempt as JSON: read strictly, every mistake told at once; written so that reading it gives it back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal, TypeVar
@@ -36,7 +36,7 @@ def read_attempt(document: object) -> Attempt:
     if not isinstance(document, dict):
         raise ContractError(["an attempt is a JSON object with keys such as `reply` and `recipient`"])
     said = {key: value for key, value in document.items() if value is not None}
-    mistakes = [unknown("key", key, KEYS) for key in document if key not in KEYS]
+    mistakes = [stranger(key, KEYS) for key in document if key not in KEYS]
     outcomes = [key for key in ("reply", "failure", "event") if key in said]
     if not outcomes:
         mistakes.append("one of `reply`, `failure` and `event` is needed")
@@ -55,6 +55,13 @@ def read_attempt(document: object) -> Attempt:
         raise ContractError(mistakes)
     values.pop("id", None)
     return Attempt(**values)
+
+
+def stranger(key: object, known: Collection[str]) -> str:
+    """Return the sentence for a key that is none of `known`."""
+    if key == "campaign" and "tags" in known:  # an option of the command has this name
+        return 'unknown key `campaign`; write `"tags": {"campaign": "may"}`'
+    return unknown("key", key, known)
 
 
 def write_attempt(attempt: Attempt) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from policy.contract.attempt import KEYS
-from policy.contract.mistake import ContractError, unknown
+from policy.contract.attempt import KEYS, stranger
+from policy.contract.mistake import ContractError
 from policy.planning import Delivery
 
 # Keys of an attempt that a delivery has too; the rest is not known before it.
@@ -47,4 +47,4 @@ def read_delivery(document: object) -> Delivery:
 def _stranger(key: object) -> str:
     if key in _TIMES:
         return f"unknown key `{key}`: all deliveries are planned for one time, that of `--now` or the clock's"
-    return unknown("key", key, _KEYS)
+    return stranger(key, _KEYS)

@@ -17,8 +17,8 @@ from cattrs.v import format_exception
 from policy.address import NULL_SENDER, Address
 from policy.attempt import Event, Failure, Outcome
 from policy.contract.decision import EFFECT_NAMES
-from policy.contract.mistake import ContractError
-from policy.contract.times import read_time, write_time
+from policy.contract.mistake import ContractError, not_json
+from policy.contract.times import read_reckoned_time, write_time
 from policy.contract.writing import written
 from policy.decision import Effect
 from policy.forward import UntrustedPath
@@ -61,7 +61,7 @@ def load(text: str, kind: type[_T]) -> _T:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ContractError([f"kept text is not JSON: {error}"]) from error
+        raise ContractError([f"kept text is not JSON: {not_json(error)}"]) from error
     try:
         return _CONVERTER.structure(document, kind)
     except Exception as error:
@@ -75,7 +75,7 @@ def _converter() -> Converter:
     for scalar in (str, int, bool):
         converter.register_structure_hook(scalar, _exactly)
     converter.register_unstructure_hook(datetime, write_time)
-    converter.register_structure_hook(datetime, lambda text, _: read_time(_exactly(text, str)))
+    converter.register_structure_hook(datetime, lambda text, _: read_reckoned_time(_exactly(text, str)))
     converter.register_unstructure_hook(timedelta, lambda span: span // _MICROSECOND)
     converter.register_structure_hook(timedelta, lambda count, _: _exactly(count, int) * _MICROSECOND)
     converter.register_unstructure_hook(Rate, lambda rate: [rate.count, rate.per // _MICROSECOND])

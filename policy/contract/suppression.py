@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from policy.address import parse_address, parse_bare_domain, parse_domain
 from policy.attempt import name
 from policy.contract.mistake import ContractError, unknown
-from policy.contract.times import read_time
+from policy.contract.times import read_reckoned_time, read_time
 from policy.decision import RuleRef, Scope, Strength
 from policy.diagnosis.category import Category
 from policy.history import EntryState, Source, Suppression, stream_of, stream_target
@@ -59,7 +59,7 @@ def read_suppression(document: object, *, now: datetime) -> Suppression:
         "rule": read("rule", _rule, UNRULED),
         "reply": read("reply", _text, clean("")),
         "since": read("since", _moment, now),
-        "expires_at": read("expires_at", _moment, None),
+        "expires_at": read("expires_at", _end, None),
         "source": read("source", _word(Source), Source.IMPORT),
         "state": read("state", _word(EntryState), EntryState.ACTIVE),
         "provider": read("provider", _text, ""),
@@ -116,11 +116,17 @@ def _target(scope: Scope, read_domain: Callable[[str], str]) -> Callable[[str, A
     return read
 
 
-def _moment(key: str, value: object) -> datetime:
-    try:
-        return read_time(_text(key, value))
-    except ValueError as error:
-        raise ValueError(f"`{key}`: {error}") from None
+def _time(read: Callable[[str], datetime]) -> Callable[[str, Any], datetime]:
+    def read_named(key: str, value: object) -> datetime:
+        try:
+            return read(_text(key, value))
+        except ValueError as error:
+            raise ValueError(f"`{key}`: {error}") from None
+
+    return read_named
+
+
+_moment, _end = _time(read_time), _time(read_reckoned_time)  # what we export says ends that we reckoned
 
 
 def _rule(key: str, value: object) -> RuleRef:

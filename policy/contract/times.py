@@ -1,14 +1,15 @@
 """Times as RFC 3339 writes them: read with any offset, written in UTC with a `Z`."""
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, datetime, time, timedelta
 from functools import lru_cache
 
-from policy.attempt import moment
+from policy.attempt import EARLIEST, moment
 from policy.text import clean
 
 _RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9:]{5})")
 
+_LAST = datetime.max.replace(tzinfo=UTC)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -28,8 +29,25 @@ def read_time(text: str) -> datetime:
     A leap second is the last instant of its minute: it has no number of its own here.
 
     Raises:
-        ValueError: for any other form, for a time that does not exist, and for one without its offset from UTC.
+        ValueError: for any other form, for a time that does not exist or is not in 1970-2999, and for one without its
+            offset from UTC.
     """
+    return moment(_named(text))
+
+
+def read_reckoned_time(text: str) -> datetime:
+    """As `read_time`, for what we wrote: up to the calendar's end.
+
+    An end is a start that somebody said and a duration, so it may lie behind all that anybody may say. It never lies
+    behind the calendar: durations have at most 3650 days, and a hold at most what there is between two times.
+    """
+    value = _named(text)
+    if value < EARLIEST or value > _LAST:
+        raise ValueError(f"time `{value.isoformat()}` is not in {EARLIEST.year}-{MAXYEAR}")
+    return value.astimezone(UTC)
+
+
+def _named(text: str) -> datetime:
     found = _RFC_3339.fullmatch(text)
     if found is None:
         shown = clean(text, limit=40)
@@ -44,4 +62,4 @@ def read_time(text: str) -> datetime:
             raise ValueError
     except (ValueError, OverflowError):
         raise ValueError(f"time `{clean(text, limit=40)}` does not exist") from None
-    return moment(value)
+    return value

@@ -17,7 +17,7 @@ from policy.rules.layer import EVERYONE, Edit, Path, Where
 from policy.rules.reading import Key, Keys, Kind, Report, fields, kind, reference, schema_of, several, shown
 from policy.rules.rule import Condition, Rule
 from policy.rules.rule_reader import RULE, rule
-from policy.yamlfile import Mapping, Node, Scalar
+from policy.yamlfile import PROBLEMS_LIMIT, Mapping, Node, Scalar
 
 _SET: Keys = {key: evolve(each, required=False) for key, each in RULE.items() if key != "id"}
 
@@ -45,6 +45,7 @@ OVERRIDE: Keys = {
 
 
 def _override(report: Report, node: Node) -> Edit | None:
+    before = len(report.problems)
     found = fields(report, node, "an override", OVERRIDE)
     given: dict[str, Any] = {key: OVERRIDE[key].kind(report, value) for key, value in found.items()}
     if not {"set", "unset"} & found.keys() and isinstance(node, Mapping):
@@ -52,7 +53,20 @@ def _override(report: Report, node: Node) -> Edit | None:
     id_ = given.get("id")
     if not isinstance(id_, str) or not isinstance(node, Mapping):
         return None
+    if len(report.problems) > before:  # nothing is laid over a rule then, so it is read as far as it can be without
+        _read_alone(report, given.get("set"))
+        return Edit(id=id_, changes=None, unset=(), node=node)
     return Edit(id=id_, changes=given.get("set"), unset=given.get("unset") or (), node=node)
+
+
+def _read_alone(report: Report, changes: Mapping | None) -> None:
+    """Report what is wrong in the part of a rule, whatever it is laid over: what it lacks may stand there."""
+    alone = Report(report.file, known=report.known)
+    for key, value in changes.items if changes else ():
+        if key.text in _SET:
+            _SET[key.text].kind(alone, value)
+    told = [each for each in alone.problems if each.code.startswith(("bad-", "unknown-"))]
+    report.problems += told[: PROBLEMS_LIMIT - len(report.problems)]
 
 
 override: Kind[Edit] = Kind(_override, schema_of(OVERRIDE), "override")
@@ -151,8 +165,9 @@ def _changed(base: Rule, edit: Edit, report: Report) -> Rule:
     node = _laid_over(base.node, edit.changes)
     for path in edit.unset:
         node = _without(node, path) or node
+    before = len(report.problems)
     read = rule(_report_of(report, edit, base), node)
-    if read is None:
+    if read is None or len(report.problems) > before:  # the next edit of the rule starts from what is sound
         return base
     ref = evolve(base.ref, edited=(*base.ref.edited, f"{report.file}:{edit.node.line}"))
     return evolve(read, ref=ref, within=base.within)

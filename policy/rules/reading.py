@@ -30,6 +30,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 _KINDS = {Scalar: "a single value", Sequence: "a list", Mapping: "a map"}
+_FEW, _TYPING_ERROR = 8, 0.75  # so few words are listed, unless one of them was meant for sure
 LONGEST_DURATION = timedelta(days=3650)
 
 
@@ -91,11 +92,11 @@ def shown(node: Node) -> str:
     return f"`{clean(node.text, limit=60)}`" if isinstance(node, Scalar) else _KINDS[type(node)]
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing when nothing is near."""
+def near(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """`; did you mean ...?`, or nothing when nothing is as like as that."""
     import difflib  # only when there is a mistake to explain
 
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=likeness)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
@@ -206,7 +207,8 @@ def choice(known: AnyMapping[str, T], what: str) -> Kind[T]:
     def read_choice(report: Report, node: Node) -> T | None:
         if isinstance(node, Scalar) and node.text in known:
             return known[node.text]
-        hint = near(node.text, known) if isinstance(node, Scalar) else ""
+        likeness = _TYPING_ERROR if len(known) <= _FEW else 0.6
+        hint = near(node.text, known, likeness=likeness) if isinstance(node, Scalar) else ""
         hint = hint or f"; known are {', '.join(f'`{word}`' for word in known)}"
         report.problem(node, "unknown-value", f"{shown(node)} is no {what}{hint}")
         return None

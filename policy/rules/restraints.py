@@ -24,6 +24,7 @@ from policy.rules.reading import (
     shown,
 )
 from policy.rules.rule import AlertTerms, Often, SuspendTerms, ThrottleTerms
+from policy.text import clean
 from policy.throttle import Rate
 from policy.yamlfile import Node, Scalar
 
@@ -42,7 +43,9 @@ def rate(report: Report, node: Node) -> Rate | None:
     return None if span is None else Rate(int(found[1]), span)
 
 
-_AFTER = re.compile(r"([0-9]{1,3})(?: of ([0-9]{1,7}))? in (\S+)")
+_AFTER = re.compile(r"([0-9]+)(?: of ([0-9]+))?(?: in (.*\S))?")
+_MOST_AMONG = 9_999_999
+_WAYS = "does not say how many in how long; write `20 in 15m` or `10 of 500 in 1d`"
 _AFTER_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,3}( of [0-9]{1,7})? in [0-9smhdw]+$"}
 
 
@@ -50,14 +53,28 @@ _AFTER_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,3}( of [0-9]{1,7})? in [
 def _after(report: Report, node: Node) -> Often | None:
     """`20 in 15m`: so many decisions of the rule in such a time; `10 of 500 in 1d`: among the newest 500 attempts."""
     found = _AFTER.fullmatch(node.text) if isinstance(node, Scalar) else None
-    needed = 0 if found is None else int(found[1])
-    among = None if found is None or found[2] is None else int(found[2])
-    if found is None or not 2 <= needed <= TRIGGERS_KEPT or (among is not None and among < needed):
-        ways = f"`20 in 15m` or `10 of 500 in 1d`, with 2 to {TRIGGERS_KEPT} of at least as many"
-        report.problem(node, "bad-after", f"{shown(node)} does not say how many in how long; write {ways}")
+    wrong = _WAYS if found is None else _wrong_after(*found.groups())
+    if found is None or wrong is not None:
+        report.problem(node, "bad-after", f"{shown(node)} {wrong}")
         return None
     span = duration(report, Scalar(found[3], False, node.line, node.column))
-    return None if span is None else Often(needed=needed, within=span, among=among)
+    among = None if found[2] is None else int(found[2])
+    return None if span is None else Often(needed=int(found[1]), within=span, among=among)
+
+
+def _wrong_after(needed: str, among: str | None, span: str | None) -> str | None:
+    """Which part of `needed of among in span` is wrong; None: none of what is counted here."""
+    if len(needed) > 3 or not 2 <= int(needed) <= TRIGGERS_KEPT:
+        few = "; for the first one, leave `after` out" if needed == "1" else ""
+        return f"needs 2 to {TRIGGERS_KEPT} decisions, not {clean(needed, limit=20)}{few}"
+    if among is not None and len(among) > 7:
+        return f"counts among {clean(among, limit=20)} attempts; no more than {_MOST_AMONG} are counted"
+    if among is not None and int(among) < int(needed):
+        return f"can never be: there are no {needed} among {among}"
+    if span is None or " " in span:
+        wrong = "does not say in how long" if span is None else f"says `{clean(span, limit=20)}`, which is no duration"
+        return f"{wrong}; write `{needed}{'' if among is None else f' of {among}'} in 1d`"
+    return None
 
 
 _REACH = Key(

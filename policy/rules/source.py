@@ -76,10 +76,14 @@ def _built(files: Sequence[RulesFile]) -> Policy:
         # `extends: none` in any operator file leaves the shipped rules out; their schedules, routes and providers stay.
         layers.append(layer)
         names.append(named)
+    places = {layer.file: place for place, layer in reversed([*enumerate(layers)])}  # of a file given twice, the first
     if not all(layer.extends_shipped for layer in layers[2:]):
         layers[1] = without_rules(layers[1])
-    rules = stacked(layers, names, problems) if not problems else ()
+    # Edits are of the rules below: those of the first file that has mistakes are tried on sound ones.
+    sound = len(layers) if not problems else 1 + min(places[each.file] for each in problems)
+    rules = stacked(layers[:sound], names[:sound], problems)
     if problems:
+        problems.sort(key=lambda each: (places[each.file], each.line, each.column))
         raise RulesError(problems)
     knowledge = shipped_knowledge()
     return Policy(

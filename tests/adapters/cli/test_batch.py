@@ -151,3 +151,34 @@ def test_standard_input_is_a_batch_too_and_the_hash_seed_changes_nothing(
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_batch_is_answered_by_json_lines_in_either_format(form: str, run: Run, lines: Lines) -> None:
     assert answers(run("decide", "--batch", lines(GOOD), "--format", form))[0]["action"] == "hard-bounce"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (BAD["endless number"], "line is not JSON: a number has too many digits"),
+        (BAD["deep nesting"], "line is not JSON: it is nested too deeply"),
+        (BAD["no JSON"], "line is not JSON: a key in double quotes is missing, at column 2"),
+        (BAD["half a line"], "line is not JSON: a string does not end, at column 11"),
+        (b'{"reply": "\\x"}', "line is not JSON: a `\\` stands before what it cannot, at column 12"),
+        (b'{"reply" "550"}', "line is not JSON: a `:` is missing, at column 10"),
+        (b'{"reply": "550"} {}', "line is not JSON: more follows its end, at column 18"),
+        (b"\xff\xfe", "line is not UTF-8"),
+        (b'"\xed\xb3\xbf"', "line is not UTF-8"),
+    ],
+)
+def test_what_no_decoder_takes_is_told_in_words_of_ours(line: bytes, told: str, run: Run, lines: Lines) -> None:
+    (error,) = answers(run("decide", "--batch", lines(line), status=1))
+    assert error["error"] == told
+
+
+def test_a_domain_of_broken_characters_is_not_told_as_python_writes_it(run: Run, lines: Lines) -> None:
+    broken = GOOD | {"recipient": "jo@\udcff\udcfe"}
+    (error,) = answers(run("decide", "--batch", lines(broken), status=1))
+    assert error["error"] == "`recipient`: `??` is not a domain: Codepoint U+DCFF not allowed at position 1"
+
+
+@pytest.mark.parametrize("command", [("decide",), ("observe", "--store", "memory:")], ids=" ".join)
+def test_a_campaign_is_told_to_be_a_tag(command: tuple[str, ...], run: Run, lines: Lines) -> None:
+    (error,) = answers(run(*command, "--batch", lines(GOOD | {"campaign": "may"}), status=1))
+    assert error["error"] == 'unknown key `campaign`; write `"tags": {"campaign": "may"}`'

@@ -2,7 +2,9 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +275,75 @@ def test_with_keys_an_unsubscribe_outlives_the_erasure_under_the_veiled_name(
     assert document("plan", "--to", JO, *STORE, *KEYS)[0]["verdict"] == "suppressed"
     assert document("erase", JO, "--suppressions", "remove", *STORE, *KEYS)["erased"]["suppressions"] == 1
     assert document("suppressions", "list", *STORE) == []
+
+
+QUESTIONS = [
+    ("plan", "--to", "x@y.example"), ("suppressions", "show", "x@y.example"), ("log", "--to", "x@y.example"),
+    ("suppressions", "remove", "x@y.example"), ("erase", "x@y.example"), ("erase", JO, "--dry-run"),
+    ("suppressions", "list", "--recipient", JO), ("rescue", "--recipient", JO),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
+def test_a_question_with_keys_leaves_a_store_in_clear_to_those_without(
+    question: tuple[str, ...], run: Run, document: Document
+) -> None:
+    run("suppressions", "add", JO, *STORE)
+    new_key(run, "k1")
+    run(*question, *STORE, *KEYS)
+    assert document("plan", "--to", JO, *STORE)[0]["verdict"] == "suppressed"
+    assert b"#veil" not in kept()
+
+
+def test_an_entry_that_an_erasure_veils_is_not_looked_for_without_keys(run: Run) -> None:
+    run("suppressions", "add", JO, *STORE)
+    new_key(run, "k1")
+    run("erase", JO, *STORE, *KEYS)
+    assert "no-keys" in run("plan", "--to", JO, *STORE, status=2).stderr
+
+
+@pytest.mark.usefixtures("past")
+def test_a_file_without_the_newest_key_is_refused_and_changes_nothing(run: Run, lines: Lines) -> None:
+    other = ("--keys", "other.keys")
+    new_key(run, "k7", "other.keys")
+    batch = lines({**GONE, "recipient": "ed@x.example"})
+    for words in (*QUESTIONS, ("observe", "--batch", batch), ("suppressions", "add", JO)):
+        said = run(*words, *STORE, *other, status=2).stderr
+        assert said.startswith(
+            "mailverdict: wrong-keys: this store holds names under key `k1`, which `other.keys` does not hold; "
+        )
+    assert b"veiled.k7." not in kept()
+
+
+@pytest.mark.usefixtures("past")
+def test_another_secret_under_the_same_id_is_another_key(run: Run) -> None:
+    new_key(run, "k1", "other.keys")
+    said = run("plan", "--to", JO, *STORE, "--keys", "other.keys", status=2).stderr
+    assert "in `other.keys` key `k1` has another secret" in said
+
+
+@pytest.mark.usefixtures("past")
+def test_an_old_key_may_be_taken_out_once_something_is_kept_under_the_newer(run: Run, document: Document) -> None:
+    newer = new_key(run, "k2")
+    Path("new.keys").write_text(newer)
+    Path("new.keys").chmod(0o600)
+    run("plan", "--to", JO, *STORE, *KEYS)  # a question: k1 is still the newest
+    assert "wrong-keys" in run("plan", "--to", JO, *STORE, "--keys", "new.keys", status=2).stderr
+    run("suppressions", "add", "ed@x.example", *STORE, *KEYS)
+    asked = document("plan", "--to", "ed@x.example", "--to", JO, *STORE, "--keys", "new.keys")
+    assert [each["verdict"] for each in asked] == ["suppressed", "send"]
+
+
+@pytest.mark.parametrize("taken_out", [False, True], ids=["there", "taken out"])
+def test_a_mark_from_before_it_named_keys_goes_on_working(taken_out: bool, run: Run, document: Document) -> None:
+    new_key(run, "k1")
+    run("suppressions", "add", JO, *STORE, *KEYS)
+    with closing(sqlite3.connect("mail.db")) as link, link:
+        link.execute("DELETE FROM learned WHERE domain = '#veil-key'")
+    if taken_out:
+        Path("mail.keys").unlink()
+    new_key(run, "k2")
+    run("suppressions", "add", "ed@x.example", *STORE, *KEYS)
+    assert document("plan", "--to", "ed@x.example", *STORE, *KEYS)[0]["verdict"] == "suppressed"
+    assert (b"#veil-key" in kept()) is not taken_out
+    assert "no-keys" in run("plan", "--to", JO, *STORE, status=2).stderr

@@ -179,6 +179,13 @@ def test_a_bad_delivery_gets_its_error_in_its_place_and_the_others_are_planned(r
     assert "3 bad lines" in result.stderr
 
 
+def test_the_campaign_of_a_delivery_is_told_to_be_a_tag(run: Run, lines: Lines) -> None:
+    said = run(
+        "plan", "--batch", lines({"recipient": "jo@x.example", "campaign": "may"}), "--store", "memory:", status=1
+    )
+    assert json.loads(said.stdout)["error"] == 'unknown key `campaign`; write `"tags": {"campaign": "may"}`'
+
+
 def test_a_plan_is_asked_for_addresses_or_for_a_batch(run: Run) -> None:
     for words in ((), ("--to", "jo@x.example", "--batch", "-")):
         assert "say to whom" in run("plan", *words, "--store", "memory:", status=2).stderr

@@ -1,4 +1,4 @@
-"""Two engines on one store, memory that runs out, rules that cannot be opened: whole units, one line, no traceback."""
+"""Two engines on one store, an empty one, memory that runs out, rules that cannot be opened: one line, no traceback."""
 
 import errno
 import json
@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
 from policy import Attempt, Command, Engine, load_policy, parse_address, parse_reply
 from policy.holder import PolicyHolder
-from policy.ports import Store
+from policy.ports import Store, StoreUnavailable
 from policy.testing.scenarios import NOW
+from policy.testing.store_lines import commit, entry
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT = 120  # seconds that any wait in here may last at most
@@ -206,3 +208,17 @@ def test_rules_that_are_no_rules_at_the_start_end_the_command_at_once_and_nothin
     assert "own.yaml" in result.output
     assert "Traceback" not in result.output
     assert not Path("mail.db").exists()
+
+
+def test_an_empty_file_is_no_store_and_may_become_one(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    path.touch()
+    with closing(SqliteStore(path, must_exist=True)) as store:
+        for use in (lambda: list(store.suppressions()), store.facts, store.schema, lambda: store.unit().__enter__()):
+            with pytest.raises(StoreUnavailable, match="no such store"):
+                use()
+    assert path.stat().st_size == 0
+    with closing(SqliteStore(path)) as store:
+        commit(store, entry("a"))
+    with closing(SqliteStore(path, must_exist=True)) as store:
+        assert len(list(store.entries())) == 1

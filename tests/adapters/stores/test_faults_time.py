@@ -1,21 +1,27 @@
 """Clocks that jump, differ or stop at a boundary: what is stated of each, over a real store."""
 
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.stores.memory import MemoryStore
 from adapters.stores.sqlite import SqliteStore
 from policy import Attempt, Command, Decision, Engine, Verdict, load_policy, parse_address, parse_reply
 from policy.attempt import EARLIEST, LATEST
-from policy.contract.times import read_time, write_time
+from policy.contract import write_suppression
+from policy.contract.suppression import read_suppression
+from policy.contract.times import read_reckoned_time, read_time, write_time
 from policy.decision import Action, Suspend
 from policy.ports import Store
+from policy.rules.source import RulesFile, build_policy
 from policy.testing.store_lines import JO, PAIR, commit, entry, history, suppress
 
 HOUR, DAY, MINUTE, INSTANT = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1), timedelta(microseconds=1)
@@ -230,3 +236,58 @@ def test_the_ends_of_other_peoples_calendars_are_days_like_others(engine: Engine
     assert said(engine, DEAD, at + HOUR, message="n").suppress
     assert [each.since for each in store.suppressions()] == [at + HOUR]
     assert read_time(write_time(at)) == at
+
+
+# The longest that a file may say, of all that is reckoned from a time.
+LONGEST = """mailverdict: 1
+schedules: {endless: {waits: [3650d], give_up: 3650d}}
+rules:
+  - id: gone
+    when: {enhanced: "5.1.1"}
+    then: {action: hard-bounce, suppress: {strength: weak, for: 3650d}}
+  - id: slow
+    when: {enhanced: "4.3.0"}
+    then:
+      {action: retry, schedule: endless, suspend: {for: 3650d, longest: 3650d}, throttle: {rate: 1/3650d, for: 3650d}}
+  - id: person
+    when: {enhanced: "4.7.0"}
+    then: {action: hold}
+"""
+_moments = st.sampled_from([EARLIEST, LATEST - INSTANT, LATEST]) | st.datetimes(
+    EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=st.just(UTC)
+)
+
+
+@settings(max_examples=15)
+@given(
+    own=st.booleans(),
+    heard=st.lists(st.tuples(_moments, st.sampled_from([LATER, DEAD, "450 4.7.0 ask us", "250 ok"])), max_size=6),
+)
+@example(own=True, heard=[(EARLIEST, "450 4.7.0 ask us"), (LATEST, LATER), (LATEST, DEAD)])
+def test_whatever_is_decided_at_any_time_is_kept_so_that_it_can_be_read(
+    own: bool, heard: list[tuple[datetime, str]]
+) -> None:
+    with TemporaryDirectory() as place:
+        policy = build_policy([RulesFile("own.yaml", LONGEST.encode())]) if own else POLICY
+        for at, text in heard:  # each over a store that is opened anew
+            with closing(SqliteStore(Path(place) / "mail.db")) as store:
+                said(Engine(policy, store), text, at)
+        with closing(SqliteStore(Path(place) / "mail.db")) as store:
+            assert len(list(store.entries())) == len(set(heard))
+            for listed in (store.suppressions(), store.suspensions(), store.throttlings(), store.watches()):
+                assert len(list(listed)) < 100  # each is read
+            for at in (EARLIEST, LATEST):
+                assert verdict(Engine(policy, store), at) in Verdict
+            for each in store.suppressions():
+                row = read_suppression(json.loads(json.dumps(write_suppression(each))), now=LATEST)
+                assert (row.expires_at, row.since) == (each.expires_at, each.since)
+
+
+def test_an_end_that_was_reckoned_may_be_later_than_any_time_that_is_said() -> None:
+    for text in ("3000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
+        assert write_time(read_reckoned_time(text)) == text
+        with pytest.raises(ValueError, match="is not in 1970-2999"):
+            read_time(text)
+    for text in ("1969-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"):
+        with pytest.raises(ValueError, match="is not in 1970-9999"):
+            read_reckoned_time(text)

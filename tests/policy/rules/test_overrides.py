@@ -293,3 +293,27 @@ def test_a_domain_may_be_written_in_any_form_where_its_names_are_used_below_it()
     decision = decided(policy(f"domains: {{{slow}, {below}}}"), "450 Greylisted", domain="a.xn--bcher-kva.example")
     assert decision.retry_at is not None
     assert (decision.retry_at - NOW).total_seconds() == 3600
+
+
+def test_the_mistakes_of_all_overrides_are_told_together() -> None:
+    found = problems(
+        "override:\n"
+        "- {id: no-such-mailbx, set: {then: {suspend: {after: 3 of 20}, alert: {to: OPS}}}}\n"
+        "- {id: no-such-mailbox, set: {then: {suspend: {for: 1h, after: 3 of 20 in 1 day}}, thn: {}}}\n"
+        "- {id: greylisted, set: {then: {schedule: no-such, suspend: {for: 1h, after: 1 of 20 in 1d}}}}\n"
+        "- {id: greylisted, unset: when.nothing}\n"
+    )
+    assert [(each.split(":")[1], each.split(": ")[1]) for each in found] == [
+        ("3", "unknown-rule"), ("3", "bad-after"), ("3", "bad-name"),
+        ("4", "bad-after"), ("4", "unknown-key"),
+        ("5", "unknown-schedule"), ("5", "bad-after"),
+        ("6", "nothing-to-unset"),
+    ]  # fmt: skip
+
+
+def test_an_edit_of_a_rule_that_has_mistakes_says_nothing_of_its_own() -> None:
+    (found,) = problems(
+        "rules: [{id: new, when: {enhanced: '5.1.1'}, then: {action: bounce, alert: {to: ops, agter: 1h}}}]",
+        "override: {id: new, unset: then.alert}",
+    )
+    assert found.startswith("0.yaml:2:")

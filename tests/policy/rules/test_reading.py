@@ -300,3 +300,32 @@ def test_a_number_that_yaml_readers_bend_is_refused(value: str) -> None:
 def test_a_duration_has_each_unit_once_and_the_longest_first(value: str) -> None:
     (problem,) = problems_of(f"mailverdict: 1\nstreams: {{bulk: {{give_up: {value}}}}}\n")
     assert "bad-duration" in problem
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ("3 of 20", "does not say in how long; write `3 of 20 in 1d`"),
+        ("30 of 20 in 1d", "can never be: there are no 30 among 20"),
+        ("1 of 20 in 1d", "needs 2 to 128 decisions, not 1; for the first one, leave `after` out"),
+        ("300 in 1d", "needs 2 to 128 decisions, not 300"),
+        ("3 of 999999999999 in 1d", "counts among 999999999999 attempts; no more than 9999999 are counted"),
+        ("3 of 20 in 1 day", "says `1 day`, which is no duration; write `3 of 20 in 1d`"),
+        ("often", "does not say how many in how long; write `20 in 15m` or `10 of 500 in 1d`"),
+    ],
+)
+def test_of_how_often_the_part_that_is_wrong_is_told(after: str, told: str) -> None:
+    (problem,) = problems_of(in_rule(then=f"{{action: retry, suspend: {{for: 1h, after: {after}}}}}"))
+    assert problem.endswith(f": bad-after: `{after}` {told}")
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ("mailing", "known are `pair`, `provider`, `domain`, `stream`, `campaign`, `route`"),
+        ("domian", "did you mean `domain`?"),
+    ],
+)
+def test_a_few_words_are_listed_unless_one_of_them_was_meant_for_sure(scope: str, told: str) -> None:
+    (problem,) = problems_of(in_rule(then=f"{{action: retry, suspend: {{for: 1h, scope: {scope}}}}}"))
+    assert problem.endswith(f": unknown-value: `{scope}` is no scope; {told}")
