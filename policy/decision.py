@@ -143,9 +143,10 @@ class Recovered:
 
 @frozen(kw_only=True)
 class Trigger:
-    """Remember something that suspends a destination, or alerts, when it comes too often: the `count`th, `needed` are.
+    """Remember something that suspends a destination, or alerts, when it comes too often: the `count`th of `needed`.
 
     Args:
+        count: may be above `needed`, where what has suspended goes on.
         rule: whose decisions are counted; with ` told` behind it: that its alert was raised.
         nth: attempt to the destination this is, counted from 1.
     """
