@@ -33,9 +33,10 @@ _NAMED = re.compile(rf"(?:{_LDH}\.)+(?![0-9]+\Z){_LDH}")
 _PLAIN = re.compile(
     rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,{LOCAL_PART_LIMIT}}}@(?=.{{1,{DOMAIN_LIMIT}}}\Z)(?:{_LABELS.pattern})"
 )
-# The same on lines of no more than `LOCAL_PART_LIMIT`, which keep all limits; no way to match a line but one.
+# The same on lines of no more than `LOCAL_PART_LIMIT`, which keep all limits; no way to match a line but one. No group
+# is possessive: Python 3.11.2 then takes in what its failed turn had matched.
 _PLAIN_LINES = re.compile(
-    r"(?:[a-z0-9!#$%&'*+/=?^_`{|}~.-]++@[a-z0-9_]++(?:-++[a-z0-9_]++)*+(?:\.[a-z0-9_]++(?:-++[a-z0-9_]++)*+)*+\n)*+"
+    r"(?:[a-z0-9!#$%&'*+/=?^_`{|}~.-]++@[a-z0-9_]++(?:-++[a-z0-9_]++)*(?:\.[a-z0-9_]++(?:-++[a-z0-9_]++)*)*\n)*"
 )
 _ASCII_UPPER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policy.address import (
@@ -165,6 +165,8 @@ def test_all_else_goes_the_long_way(text: str) -> None:
         max_size=4,
     )
 )
+@example(["0@0."])
+@example(["a@b-", "a@b-.c", "a@b..c"])
 def test_keys_of_many_are_those_of_each(told: list[str]) -> None:
     found = plain_keys(told)
     assert found is None or list(found) == [plain_key(each) for each in told]
