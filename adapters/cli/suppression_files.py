@@ -33,7 +33,7 @@ from adapters.cli.listing import (
 )
 from adapters.cli.progress import Bar, import_bar
 from adapters.cli.sorted_entries import by_target
-from adapters.cli.veiled import entries_of, names_of, recipient_options, tell_veiled
+from adapters.cli.veiled import chosen, names_of, recipient_options, tell_veiled
 from adapters.logs.suppression_lists import COLUMNS, OURS, TABLES, Listed, cells, read_alike
 from policy import Address, Store
 from policy.alike import Alike, alike
@@ -188,8 +188,7 @@ def export_suppressions(  # noqa: PLR0917 - one argument an option
         if recipient is None:
             tell_veiled(store)
         names = names_of(store, recipient, veil)
-        found = choice.entries(store, at) if names is None else choice.among(entries_of(store, names), at)
-        entries = (each for each in found if everything or each.active(at))
+        entries = chosen(store, choice, names, at, everything=everything)
         if form == "json":
             from adapters.cli.show import print_json_lines
 

@@ -21,7 +21,7 @@ from adapters.cli.listing import (
 )
 from adapters.cli.suppression_files import export_suppressions, import_suppressions
 from adapters.cli.undoing import show_entries, state_at, undo_suppressions
-from adapters.cli.veiled import entries_of, names_of, recipient_options, tell_veiled
+from adapters.cli.veiled import chosen, names_of, recipient_options, tell_veiled
 from policy.address import Address
 from policy.contract import scope_of, write_suppression
 from policy.contract.times import write_time
@@ -73,8 +73,7 @@ def list_suppressions(  # noqa: PLR0917 - one argument an option
         if form == "text" and recipient is None:
             tell_veiled(store)
         names = names_of(store, recipient, veil)
-        chosen = choice.entries(store, at) if names is None else choice.among(entries_of(store, names), at)
-        entries = (each for each in chosen if everything or each.active(at))
+        entries = chosen(store, choice, names, at, everything=everything)
         empty = (
             "nothing is suppressed" if choice == Choice() and names is None else "nothing of that kind is suppressed"
         )

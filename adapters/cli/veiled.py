@@ -1,12 +1,14 @@
 """`--recipient` with `--keys`: one address found in a list under all its names; and a word that the list has names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
 from adapters.cli.common import USAGE, fail
 from adapters.cli.keys import check_keys, is_marked, keys_option_for
+from adapters.cli.listing import Choice
 from policy.address import Address, parse_address
 from policy.history import HistoryKey, Suppression
 from policy.ports import Store
@@ -44,9 +46,17 @@ def tell_veiled(store: Store, hint: str = ASK) -> None:
         click.echo(f"mailverdict: recipients are shown by their veiled names; {hint}", err=True)
 
 
-def entries_of(store: Store, names: tuple[str, ...]) -> list[Suppression]:
+def _entries_of(store: Store, names: tuple[str, ...]) -> list[Suppression]:
     """What stands against these names and against single streams to them, as a list has it."""
     with store.unit() as unit:
         own = [each for name in names for each in unit.history(HistoryKey(recipient=name)).suppressions]
         of_streams = [each for name in names for each in unit.streams_of(name)]
     return sorted([*own, *of_streams], key=lambda each: (each.since, each.target))
+
+
+def chosen(
+    store: Store, choice: Choice, names: tuple[str, ...] | None, at: datetime, *, everything: bool
+) -> Iterator[Suppression]:
+    """Yield the entries that are asked for, of all or of one recipient's names; those that bind, or everything."""
+    found = choice.entries(store, at) if names is None else choice.among(_entries_of(store, names), at)
+    return (each for each in found if everything or each.active(at))
